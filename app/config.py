@@ -1,0 +1,148 @@
+"""Settings: everything comes from the environment, is read once, and is documented in the README."""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from app.errors import WrongSetting
+
+MEGABYTE = 1_000_000
+GIGABYTE = 1_000 * MEGABYTE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How this instance runs. Sizes are in bytes, `max_days` in days."""
+
+    data: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    base_url: str
+    database_url: str
+    storage_url: str | None = None
+    secret_key: str | None = None
+    master_key: str | None = None
+    trusted_proxies: int = 0
+    contact: str = ""
+    quota: int = 50 * GIGABYTE
+    file_limit: int = 200 * MEGABYTE
+    max_days: int = 365
+    workers: int = 1
+    threads: int = 32
+    log: str = "plain"
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `KINFOLD_*`. Raises `WrongSetting` with a sentence that says which one is wrong and why."""
+        data = Path(env.get("KINFOLD_DATA") or "var").resolve()
+        host = env.get("KINFOLD_HOST") or "127.0.0.1"
+        port = _number(env, "KINFOLD_PORT", 8000, least=1)
+        shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        base_url = (env.get("KINFOLD_BASE_URL") or f"http://{shown_host}:{port}").rstrip("/")
+        _check_base_url(base_url)
+        storage_url = env.get("KINFOLD_STORAGE_URL") or None
+        if storage_url is not None:
+            raise WrongSetting("KINFOLD_STORAGE_URL is set, but this version keeps photos on the local disk only. Unset it.")
+        log = env.get("KINFOLD_LOG") or "plain"
+        if log not in ("plain", "json"):
+            raise WrongSetting(f"KINFOLD_LOG is {log!r}; it can be 'plain' or 'json'.")
+        return cls(
+            data=data,
+            host=host,
+            port=port,
+            base_url=base_url,
+            database_url=env.get("KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}",
+            storage_url=storage_url,
+            secret_key=_secret(env, "KINFOLD_SECRET_KEY"),
+            master_key=_secret(env, "KINFOLD_MASTER_KEY"),
+            trusted_proxies=_number(env, "KINFOLD_TRUSTED_PROXIES", 0),
+            contact=env.get("KINFOLD_CONTACT") or "",
+            quota=_size(env, "KINFOLD_QUOTA", 50 * GIGABYTE),
+            file_limit=_size(env, "KINFOLD_FILE_LIMIT", 200 * MEGABYTE),
+            max_days=_number(env, "KINFOLD_MAX_DAYS", 365, least=1, most=365),
+            workers=_number(env, "KINFOLD_WORKERS", 1, least=1, most=64),
+            threads=_number(env, "KINFOLD_THREADS", 32, least=2, most=512),
+            log=log,
+        )
+
+    @property
+    def https(self) -> bool:
+        """Whether people reach us by https: decides about Secure cookies and HSTS."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether everything lives in the data folder: only then may a first start make its own keys."""
+        return self.database_url.startswith("sqlite") and self.storage_url is None
+
+    @cached_property
+    def allowed_hosts(self) -> list[str]:
+        """The host names that requests may name; any other gets a 400."""
+        return sorted({urlsplit(self.base_url).netloc, f"127.0.0.1:{self.port}", f"localhost:{self.port}"})
+
+
+def _number(env: Mapping[str, str], name: str, default: int, *, least: int = 0, most: int = 65_535) -> int:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        raise WrongSetting(f"{name} is {text!r}; it needs a whole number.") from None
+    if not least <= value <= most:
+        raise WrongSetting(f"{name} is {value}; it can be from {least} to {most}.")
+    return value
+
+
+def _size(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "").strip().upper()
+    if not text:
+        return default
+    units = {"KB": 1_000, "MB": MEGABYTE, "GB": GIGABYTE, "TB": 1_000 * GIGABYTE}
+    unit = units.get(text[-2:], 1)
+    digits = text[:-2] if unit > 1 else text
+    try:
+        value = int(float(digits) * unit)
+    except ValueError:
+        raise WrongSetting(f"{name} is {text!r}; write it as 200MB, 50GB or as a number of bytes.") from None
+    if value <= 0:
+        raise WrongSetting(f"{name} is {text!r}; it must be more than nothing.")
+    return value
+
+
+def _secret(env: Mapping[str, str], name: str) -> str | None:
+    """A secret, from the variable itself or from the file that `<name>_FILE` points to."""
+    direct, path = env.get(name, "").strip(), env.get(f"{name}_FILE", "").strip()
+    if direct and path:
+        raise WrongSetting(f"Both {name} and {name}_FILE are set. Keep one of them.")
+    if not path:
+        return direct or None
+    try:
+        content = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise WrongSetting(f"{name}_FILE points to {path}, which can't be read: {error.strerror}.") from None
+    if not content:
+        raise WrongSetting(f"{name}_FILE points to {path}, which is empty.")
+    return content
+
+
+def _check_base_url(base_url: str) -> None:
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+        raise WrongSetting(f"KINFOLD_BASE_URL is {base_url!r}; it needs to look like https://photos.example.org, without a path.")
+    if parts.scheme == "http" and not _is_private(parts.hostname):
+        raise WrongSetting(
+            f"KINFOLD_BASE_URL is {base_url!r}. Plain http is only for this machine and the home network; "
+            "give it an https address before others open it."
+        )
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or "." not in host or host.endswith((".local", ".lan", ".home.arpa", ".internal"))

@@ -1,0 +1,1 @@
+"""Where bytes live. `port.py` says what every storage does; `sealed.py` wraps any of them."""
