@@ -1,0 +1,244 @@
+"""Background work by DBOS Transact, kept in the app's own database. The only file that knows this engine.
+
+How it comes that no acknowledged job is lost or run by two workers at once:
+- A job is a row of the engine, written in the transaction that wants the work done. Its identifier is ours, so asking
+  twice is asking once.
+- A worker's name for the engine is that of a lock which only a living worker can hold (`executors.py`). A worker that
+  was killed leaves its jobs under its name. The next one of that name goes on with them by itself; any other that can
+  take the lock resumes them.
+- The version of the application is pinned. By default the engine hashes our source, and one changed comment would
+  strand every waiting job.
+- Everything in its tables is JSON and consists of identifiers. By default it would be pickles.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.db import Database
+from app.errors import KinfoldError
+from app.jobs.executors import Lock, Locks, locks_for
+from app.jobs.port import Handler, job_id, log, log_failure, perform, subject_of
+
+ENGINE_TABLES = frozenset(
+    {
+        "application_versions",
+        "dbos_migrations",
+        "notifications",
+        "operation_outputs",
+        "queues",
+        "streams",
+        "workflow_events",
+        "workflow_events_history",
+        "workflow_input",
+        "workflow_output",
+        "workflow_schedules",
+        "workflow_status",
+    }
+)
+"""Its tables in our SQLite file (on PostgreSQL they have the schema `dbos` to themselves): migrations leave them alone."""
+
+APPLICATION = "kinfold"
+VERSION = "1"
+QUEUE = "kinfold"
+WORKFLOW = "job"
+POLLING = 0.2
+CLAIMED = 2  # one job is being done while the next already waits at the door: no time is lost between two polls
+MOST_ATTEMPTS = 10  # a job that kills its worker each time is given up; the sweep will ask again
+KEPT = timedelta(days=1)
+TAKE_OVER_EVERY = 2.0
+
+_JSON = DBOSPortableJSONSerializer()
+
+# The engine would install a handler of its own and say at every start where the database is.
+logging.getLogger("dbos").addHandler(logging.NullHandler())
+logging.getLogger("dbos").setLevel(logging.WARNING)
+
+
+class ExecutorLost(KinfoldError):
+    """The database has dropped this worker's lock, so another worker may go by its name: it has to end."""
+
+
+def prepare_engine(database: Database) -> None:
+    """Create or migrate the engine's tables, and its queue. Before the first enqueue and before the first worker."""
+    with database.engine.connect():
+        pass  # a first connection of our own turns a new SQLite file to WAL
+    url = _url(database)
+    DBOS.migrate(url)
+    client = DBOSClient(system_database_url=url, serializer=_JSON, application_name=APPLICATION)
+    try:
+        client.register_queue(
+            QUEUE, worker_concurrency=CLAIMED, partition_worker_concurrency=CLAIMED, polling_interval_sec=POLLING
+        )
+    finally:
+        client.destroy()
+
+
+class EngineJobs:
+    """The engine as web processes use it: it writes rows in their transactions and starts no thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._client = DBOSClient(
+            system_database_engine=database.engine, serializer=_JSON, application_name=APPLICATION, lazy=True
+        )
+        self._status = sa.table(
+            "workflow_status",
+            *(sa.column(name, sa.Text()) for name in ("workflow_uuid", "queue_name", "status")),
+            schema=None if database.engine.dialect.name == "sqlite" else "dbos",
+        )
+
+    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0) -> None:
+        self._client.enqueue_in_transaction(
+            session,
+            {
+                "workflow_name": WORKFLOW,
+                "queue_name": QUEUE,
+                "queue_partition_key": group,
+                "workflow_id": job_id(job, subject, generation),
+                "app_version": VERSION,
+            },
+            job,
+            subject,
+        )
+
+    def live_subjects(self, session: Session, job: str) -> set[str]:
+        status = self._status.c
+        found = session.scalars(
+            sa.select(status.workflow_uuid).where(
+                status.queue_name == QUEUE,
+                # written out, so that SQLite sees that its partial index on just these two fits
+                status.status.in_([sa.literal_column("'ENQUEUED'"), sa.literal_column("'PENDING'")]),
+                status.workflow_uuid.startswith(f"{job}:", autoescape=True),
+            )
+        )
+        return {subject_of(identifier) for identifier in found}
+
+
+def run_worker(
+    settings: Settings,
+    database: Database,
+    handlers: Mapping[str, Handler],
+    sweeps: Sequence[Callable[[], None]],
+    stop: threading.Event,
+    *,
+    sweep_every: float = 60.0,
+    patience: float = 5.0,
+) -> None:
+    """Do jobs, one at a time, until `stop` is set; then let the running one end, for `patience` seconds.
+
+    `sweeps` run in a thread of their own at the start and every `sweep_every` seconds, in one worker at a time. A job
+    that is still running when this returns goes on until the process ends; its worker's name stays taken until then.
+    Raises `ExecutorLost` when another worker may have taken this one's name: end the process at once.
+    """
+    locks = locks_for(settings, database)
+    executor, lock = _take_name(locks)
+    hands = threading.Lock()  # whoever does a job holds it
+    _launch(database, executor, handlers, hands, stop)
+    sweeper = threading.Thread(target=_sweep, args=(locks, [_clear_finished, *sweeps], stop, sweep_every), daemon=True)
+    sweeper.start()
+    try:
+        _keep_watch(locks, executor, lock, stop)
+    finally:
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=round(patience))
+        if hands.acquire(blocking=False):
+            lock.release()
+
+
+def _take_name(locks: Locks) -> tuple[str, Lock]:
+    """The first free of worker-0, worker-1, ...: after a crash, most often the name of the one that died."""
+    number = 0
+    while (lock := locks.take(f"worker-{number}")) is None:
+        number += 1
+    return f"worker-{number}", lock
+
+
+def _launch(
+    database: Database, executor: str, handlers: Mapping[str, Handler], hands: threading.Lock, stop: threading.Event
+) -> None:
+    DBOS(
+        config={
+            "name": APPLICATION,
+            "system_database_url": _url(database),
+            "db_engine_kwargs": {"hide_parameters": True},
+            "run_migrations": False,
+            "application_version": VERSION,
+            "executor_id": executor,
+            "serializer": _JSON,
+            "log_level": "WARNING",
+            "enable_otlp": False,
+            "scheduler_polling_interval_sec": 3600.0,  # we have no schedules there
+        }
+    )
+
+    @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MOST_ATTEMPTS)
+    def do(job: str, subject: str) -> None:
+        with hands:
+            if stop.is_set():
+                raise _Stopping
+            perform(handlers, job, subject)
+
+    DBOS.listen_queues([QUEUE])
+    DBOS.launch()
+
+
+class _Stopping(BaseException):
+    """Leave a claimed job as a kill -9 would: the engine records an outcome for every `Exception`, but not for this."""
+
+
+def _keep_watch(locks: Locks, executor: str, lock: Lock, stop: threading.Event) -> None:
+    """What a worker does besides jobs: it looks whether others have died, and whether it still has its own name."""
+    looked_at = time.monotonic()
+    while not stop.is_set():
+        # Not stop.wait(): a signal handler that sets the event in this very thread could find it locked by the wait.
+        time.sleep(POLLING)
+        if time.monotonic() - looked_at >= TAKE_OVER_EVERY:
+            looked_at = time.monotonic()
+            if not lock.held():
+                raise ExecutorLost(executor)
+            _take_over(locks)
+
+
+def _take_over(locks: Locks) -> None:
+    """Resume the running jobs of every worker that is dead, which is whoever does not hold its lock."""
+    owners = {job.executor_id for job in DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)}
+    for owner in owners - {None}:
+        lock = locks.take(str(owner))
+        if lock is None:
+            continue
+        try:  # only what it holds now, under its lock, was surely left behind
+            left = DBOS.list_workflows(status="PENDING", executor_id=owner, load_input=False, load_output=False)
+            DBOS.resume_workflows([job.workflow_id for job in left], queue_name=QUEUE)
+        finally:
+            lock.release()
+        log.warning("%s has died; its %d jobs go on here", owner, len(left))
+
+
+def _sweep(locks: Locks, sweeps: Sequence[Callable[[], None]], stop: threading.Event, every: float) -> None:
+    while not stop.is_set():
+        lock = locks.take("sweep")
+        if lock is not None:
+            for sweep in sweeps:
+                try:
+                    sweep()
+                except Exception as error:  # noqa: BLE001  the next round may do better, and the other sweeps go on
+                    log_failure(f"sweep {getattr(sweep, '__qualname__', '')}", error)
+            lock.release()
+        stop.wait(every)
+
+
+def _clear_finished() -> None:
+    """Delete the engine's rows of jobs that ended some time ago. It never does so by itself."""
+    before = (datetime.now(UTC) - KEPT).isoformat()
+    while ended := DBOS.list_workflows(completed_before=before, limit=500, load_input=False, load_output=False):
+        DBOS.delete_workflows([job.workflow_id for job in ended])
+
+
+def _url(database: Database) -> str:
+    return database.engine.url.render_as_string(hide_password=False)

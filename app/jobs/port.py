@@ -1,0 +1,61 @@
+"""Background work, as the rest of Kinfold sees it.
+
+A job is two words and a number: what to do, with what, and for the how-manieth time. It carries nothing else, so that
+no name, title or key ever lies in a queue. The rows of the product stay the truth: a handler looks there for what is
+still to do, and a sweep asks again for whatever was left lying.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+log = logging.getLogger("kinfold.jobs")
+
+Handler = Callable[[str], None]
+"""Does one job. Gets the subject (an identifier); may run twice for one job, so it is idempotent; takes its own short transactions."""
+
+
+class Jobs(Protocol):
+    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0) -> None:
+        """Have `job` done with `subject` once `session` commits; a roll-back means that nobody ever asked.
+
+        The same job, subject and generation is one job for good, also after it has ended. Whoever wants it done again
+        gives a higher generation: a counter of its own, or simply the time in whole minutes.
+        Groups take turns, so a group with 2,000 photos waiting does not hold up another group's one.
+        """
+        ...
+
+    def live_subjects(self, session: Session, job: str) -> set[str]:
+        """The subjects for which this job waits or runs just now. A sweep enqueues the others."""
+        ...
+
+
+def job_id(job: str, subject: str, generation: int) -> str:
+    """The one name of a job. `subject_of` reads it back."""
+    if ":" in job or ":" in subject:
+        raise ValueError("a job and its subject are plain words without a colon")
+    return f"{job}:{subject}:{generation}"
+
+
+def subject_of(identifier: str) -> str:
+    return identifier.split(":")[1]
+
+
+def perform(handlers: Mapping[str, Handler], job: str, subject: str) -> Exception | None:
+    """Do one job. What goes wrong ends this job and no other; it is logged and handed back."""
+    try:
+        handlers[job](subject)
+    except Exception as error:  # noqa: BLE001  whatever it is, the other jobs go on
+        log_failure(f"job {job} {subject}", error)
+        return error
+    return None
+
+
+def log_failure(what: str, error: Exception) -> None:
+    """One line with the kind of error and its place: the message of an error may hold a name or a path."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "an unknown place"
+    log.error("%s failed: %s at %s", what, type(error).__name__, place)
