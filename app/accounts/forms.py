@@ -1,0 +1,21 @@
+"""The forms of signing in and of one's own account."""
+
+from wtforms import BooleanField, EmailField, HiddenField, PasswordField
+
+from app.web.forms import KinfoldForm, at_most, needed
+
+
+class SignInForm(KinfoldForm):
+    email = EmailField(validators=[needed("email-missing"), at_most(254, "email-wrong")])
+    password = PasswordField(validators=[needed("password-missing")])
+    stay = BooleanField(default=True)
+    next = HiddenField()
+
+
+class ChangePasswordForm(KinfoldForm):
+    current = PasswordField(validators=[needed("password-missing")])
+    password = PasswordField(validators=[needed("password-missing")])
+
+
+class ResetForm(KinfoldForm):
+    password = PasswordField(validators=[needed("password-missing")])

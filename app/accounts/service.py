@@ -1,0 +1,208 @@
+"""Members: signing in and out, passwords, one-time addresses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload
+
+from app.accounts import rules
+from app.accounts.models import Account, AddressKind, OneTimeAddress, SignedIn
+from app.activity import service as activity
+from app.activity.models import Kind
+from app.errors import NotVisible, Refused, TooOften
+from app.security.passwords import Passwords, check_new_password
+from app.security.tokens import Issued, Purpose, Tokens, new_cookie
+from app.security.viewer import Member, Nobody, Role, Viewer
+
+_PURPOSE = {AddressKind.SET_UP: Purpose.SET_UP, AddressKind.RESET: Purpose.RESET}
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A browser that has just been signed in: its cookie value is told this once."""
+
+    cookie: Issued
+    signed_in: SignedIn
+    member: Member
+
+
+def tidy_email(email: str) -> str:
+    """An address as we compare it: without the spaces and capitals that phones add."""
+    return email.strip().casefold()
+
+
+def identify(session: Session, *, cookie: bytes, at: datetime) -> tuple[Viewer, SignedIn | None]:
+    """The member behind a cookie, or Nobody."""
+    found = session.scalars(
+        sa.select(SignedIn).where(SignedIn.cookie_hash == cookie, SignedIn.expires_at > at).options(joinedload(SignedIn.account))
+    ).one_or_none()
+    return (as_viewer(found.account), found) if found else (Nobody(), None)
+
+
+def as_viewer(account: Account) -> Member:
+    """An account as the facts that decide about access."""
+    return Member(account.id, account.group_id, account.role)
+
+
+def note_visit(session: Session, *, signed_in: str, at: datetime) -> None:
+    """Note that a signed-in browser was here."""
+    session.execute(sa.update(SignedIn).where(SignedIn.id == signed_in).values(last_seen_at=at))
+
+
+def has_members(session: Session) -> bool:
+    """Whether anybody has an account here yet."""
+    return session.scalars(sa.select(Account.id).limit(1)).one_or_none() is not None
+
+
+def add_member(
+    session: Session, *, group: str, name: str, email: str, password: str, role: Role, passwords: Passwords, at: datetime
+) -> Account:
+    """A new account in a group. Raises `Refused` for a weak password or an e-mail address that has an account already."""
+    email = tidy_email(email)
+    check_new_password(password, email=email)
+    if session.scalars(sa.select(Account.id).where(Account.email == email)).one_or_none():
+        raise Refused("email-taken")
+    account = Account(group_id=group, name=name, email=email, password_hash=passwords.hash(password), role=role, created_at=at)
+    session.add(account)
+    session.flush()
+    return account
+
+
+def check_password(session: Session, *, email: str, password: str, passwords: Passwords) -> Account | None:
+    """The account, if the password is its own. An address that nobody has costs as much time."""
+    account = session.scalars(sa.select(Account).where(Account.email == tidy_email(email))).one_or_none()
+    return account if passwords.verify(account.password_hash if account else None, password) else None
+
+
+def check_not_too_often(session: Session, *, buckets: Sequence[tuple[str, int]], at: datetime) -> None:
+    """Raises `TooOften` when one of the buckets (name, tries it holds) is full."""
+    for bucket, tries in buckets:
+        filled = activity.nth_last_failure(session, bucket=bucket, n=tries, since=at - rules.WINDOW)
+        again = rules.again_at(filled)
+        if again is not None:
+            raise TooOften(again)
+
+
+def sign_in(session: Session, *, account: Account, label: str, stay: bool, replaces: bytes | None, at: datetime) -> SignIn:
+    """Sign a browser in under a fresh cookie; what it held before is ended."""
+    if replaces is not None:
+        session.execute(sa.delete(SignedIn).where(SignedIn.cookie_hash == replaces))
+    cookie = new_cookie()
+    signed_in = SignedIn(
+        member_id=account.id,
+        cookie_hash=cookie.digest,
+        label=label,
+        created_at=at,
+        last_seen_at=at,
+        expires_at=at + (rules.STAY if stay else rules.VISIT),
+        confirmed_at=at,
+    )
+    session.add(signed_in)
+    member = as_viewer(account)
+    activity.record(session, Kind.SIGNED_IN, by=member, at=at)
+    session.flush()
+    return SignIn(cookie, signed_in, member)
+
+
+def needs_password(session: Session, *, cookie: bytes, at: datetime) -> bool:
+    """Whether a browser has to show the password again before something that can't be undone."""
+    confirmed = session.scalars(sa.select(SignedIn.confirmed_at).where(SignedIn.cookie_hash == cookie)).one()
+    return not rules.confirmed(confirmed, at)
+
+
+def confirm(session: Session, viewer: Member, *, cookie: bytes, password: str, passwords: Passwords, at: datetime) -> None:
+    """Take the password again for a browser that has not shown it lately. Raises `Refused` when it is wrong."""
+    if not needs_password(session, cookie=cookie, at=at):
+        return
+    if not passwords.verify(get_account(session, viewer).password_hash, password):
+        raise Refused("password-wrong")
+    session.execute(sa.update(SignedIn).where(SignedIn.cookie_hash == cookie).values(confirmed_at=at))
+
+
+def list_sessions(session: Session, viewer: Member, *, at: datetime) -> Sequence[SignedIn]:
+    """The browsers in which a member is signed in, the latest first."""
+    return session.scalars(
+        sa.select(SignedIn)
+        .where(SignedIn.member_id == viewer.id, SignedIn.expires_at > at)
+        .order_by(SignedIn.last_seen_at.desc(), SignedIn.id)
+    ).all()
+
+
+def end_session(session: Session, viewer: Member, *, signed_in: str) -> None:
+    """Sign one of a member's own browsers out. Raises `NotVisible` for anybody else's."""
+    ended = session.execute(
+        sa.delete(SignedIn).where(SignedIn.id == signed_in, SignedIn.member_id == viewer.id).returning(SignedIn.id)
+    )
+    if ended.one_or_none() is None:
+        raise NotVisible
+
+
+def end_sessions(session: Session, *, member: str, except_cookie: bytes | None = None) -> None:
+    """Sign a member out everywhere, but for one browser if it is named."""
+    ending = sa.delete(SignedIn).where(SignedIn.member_id == member)
+    session.execute(ending if except_cookie is None else ending.where(SignedIn.cookie_hash != except_cookie))
+
+
+def sign_out(session: Session, *, cookie: bytes) -> None:
+    """End the session behind a cookie."""
+    session.execute(sa.delete(SignedIn).where(SignedIn.cookie_hash == cookie))
+
+
+def get_account(session: Session, viewer: Member) -> Account:
+    """A member's own account."""
+    account = session.get(Account, viewer.id)
+    if account is None:
+        raise NotVisible
+    return account
+
+
+def set_password(
+    session: Session, *, account: Account, password: str, keep: bytes | None, passwords: Passwords, at: datetime
+) -> None:
+    """A new password; every other browser is signed out, and no reset address works any more."""
+    check_new_password(password, email=account.email)
+    account.password_hash = passwords.hash(password)
+    end_sessions(session, member=account.id, except_cookie=keep)
+    session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.member_id == account.id))
+    activity.record(session, Kind.PASSWORD_CHANGED, by=as_viewer(account), at=at)
+
+
+def issue_address(session: Session, *, kind: AddressKind, member: str | None = None, tokens: Tokens, at: datetime) -> str:
+    """A new one-time token; it replaces the ones of the same kind for the same person."""
+    same_person = OneTimeAddress.member_id.is_(None) if member is None else OneTimeAddress.member_id == member
+    if kind is AddressKind.RESET or not has_members(session):
+        session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.kind == kind, same_person))
+    issued = tokens.issue(_PURPOSE[kind])
+    lasts = rules.SET_UP_LASTS if kind is AddressKind.SET_UP else rules.RESET_LASTS
+    session.add(OneTimeAddress(kind=kind, digest=issued.digest, member_id=member, created_at=at, expires_at=at + lasts))
+    return issued.value
+
+
+def find_address(session: Session, *, kind: AddressKind, token: str, tokens: Tokens, at: datetime) -> OneTimeAddress:
+    """The live one-time address behind a token. Raises `NotVisible` for one that is used, old or not ours."""
+    digest = tokens.digest(_PURPOSE[kind], token)
+    found = session.scalars(
+        sa.select(OneTimeAddress).where(
+            OneTimeAddress.digest == digest, OneTimeAddress.kind == kind, OneTimeAddress.expires_at > at
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotVisible
+    return found
+
+
+def reset_password(session: Session, *, address: OneTimeAddress, password: str, passwords: Passwords, at: datetime) -> Account:
+    """Use up a reset address: a new password, and every browser signed out."""
+    account = session.get(Account, address.member_id)
+    if account is None:
+        raise NotVisible
+    set_password(session, account=account, password=password, keep=None, passwords=passwords, at=at)
+    return account
+
+
+def forget_ended(session: Session, *, at: datetime) -> None:
+    """Drop sign-ins and one-time addresses whose time is over."""
+    session.execute(sa.delete(SignedIn).where(SignedIn.expires_at <= at))
+    session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.expires_at <= at))

@@ -1,0 +1,256 @@
+"""Signing in and out, one's own account, a new password."""
+
+import hashlib
+import hmac
+import ipaddress
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import session as form_session
+from flask_login import LoginManager, UserMixin
+from werkzeug.wrappers import Response as BaseResponse
+
+from app.accounts import rules, service
+from app.accounts.forms import ChangePasswordForm, ResetForm, SignInForm
+from app.accounts.models import Account, AddressKind, OneTimeAddress
+from app.activity import service as activity
+from app.errors import NotVisible, Refused
+from app.ids import new_id
+from app.security.permissions import Action, Asks
+from app.security.tokens import Purpose
+from app.security.viewer import Member, Nobody, Viewer
+from app.web.access import allow
+from app.web.house import house, session
+from app.web.labels import device_label
+from app.web.viewer import (
+    KNOWN_BROWSER,
+    cookie,
+    credential,
+    give_cookie,
+    give_plain_cookie,
+    member,
+    sent_cookie,
+    take_cookie,
+    was_here,
+)
+
+pages = Blueprint("accounts", __name__)
+login_manager = LoginManager()
+
+
+class CurrentMember(UserMixin):  # type: ignore[misc]
+    """What Flask-Login's `current_user` is: the member of this browser, out of our own table of sessions."""
+
+    def __init__(self, viewer: Member) -> None:
+        self.id = viewer.id
+        self.viewer = viewer
+
+
+@login_manager.request_loader  # type: ignore[untyped-decorator]
+def load_current_member(_request: object) -> CurrentMember | None:
+    """Flask-Login asks for the person behind a request; the cookie is ours, so its own session is never used."""
+    viewer = credential(Asks.MEMBER).viewer
+    return CurrentMember(viewer) if isinstance(viewer, Member) else None
+
+
+def identify(digest: bytes) -> Viewer:
+    """The member behind a cookie; notes the visit at most once an hour."""
+    at = house().clock.now()
+    with house().database.reading() as look:
+        viewer, signed_in = service.identify(look, cookie=digest, at=at)
+    if signed_in is not None and was_here(signed_in.last_seen_at, at):
+        with house().database.writing() as write:
+            service.note_visit(write, signed_in=signed_in.id, at=at)
+    return viewer
+
+
+@pages.get("/sign-in")
+@allow(Action.KNOCK)
+def sign_in() -> BaseResponse:
+    if not isinstance(credential(Asks.MEMBER).viewer, Nobody):
+        return redirect(url_for("viewing.albums"), 303)
+    form = SignInForm(next=request.args.get("next", ""))
+    return make_response(render_template("accounts/sign_in.html", form=form, wrong=False))
+
+
+@pages.post("/sign-in")
+@allow(Action.KNOCK)
+def do_sign_in() -> BaseResponse:
+    form = SignInForm()
+    if not form.validate():
+        return make_response(render_template("accounts/sign_in.html", form=form, wrong=False), 400)
+    at, email, password = house().clock.now(), form.email.data, form.password.data
+    buckets = _buckets(email, at)
+    with house().database.reading() as look:
+        service.check_not_too_often(look, buckets=buckets, at=at)
+        account = service.check_password(look, email=email, password=password, passwords=house().passwords)
+    if account is None:
+        with house().database.writing() as write:
+            activity.record_failures(write, buckets=[bucket for bucket, _ in buckets], at=at)
+        return make_response(render_template("accounts/sign_in.html", form=form, wrong=True), 400)
+    return enter(account, stay=form.stay.data, to=_own_path(form.next.data) or url_for("viewing.albums"))
+
+
+@pages.post("/sign-out")
+@allow(Action.KNOCK)
+def sign_out() -> BaseResponse:
+    digest = sent_cookie(Asks.MEMBER)
+    if digest is not None:
+        service.sign_out(session(), cookie=digest)
+    form_session.clear()
+    response = make_response(redirect(url_for("groups.home"), 303))
+    take_cookie(response, Asks.MEMBER)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+@pages.get("/account")
+@allow(Action.KEEP_ACCOUNT)
+def account() -> str:
+    return _account_page(ChangePasswordForm())
+
+
+@pages.post("/account/password")
+@allow(Action.KEEP_ACCOUNT)
+def change_password() -> BaseResponse | tuple[str, int]:
+    form, at = ChangePasswordForm(), house().clock.now()
+    if not form.validate():
+        return _account_page(form), 400
+    mine = service.get_account(session(), member())
+    if not house().passwords.verify(mine.password_hash, form.current.data):
+        form.current.errors = ["password-wrong"]
+        return _account_page(form), 400
+    try:
+        service.set_password(
+            session(), account=mine, password=form.password.data, keep=cookie(), passwords=house().passwords, at=at
+        )
+    except Refused as refusal:
+        form.password.errors = [refusal.reason]
+        return _account_page(form), 400
+    return redirect(url_for(".account", changed="password"), 303)
+
+
+@pages.post("/account/sign-out-everywhere")
+@allow(Action.KEEP_ACCOUNT)
+def sign_out_everywhere() -> BaseResponse:
+    service.end_sessions(session(), member=member().id)
+    response = make_response(redirect(url_for(".sign_in"), 303))
+    take_cookie(response, Asks.MEMBER)
+    return response
+
+
+@pages.post("/account/sessions/<signed_in>/end")
+@allow(Action.KEEP_ACCOUNT)
+def end_session(signed_in: str) -> BaseResponse:
+    service.end_session(session(), member(), signed_in=signed_in)
+    return redirect(url_for(".account"), 303)
+
+
+@pages.get("/reset/<token>")
+@allow(Action.KNOCK)
+def reset(token: str) -> str:
+    _find_reset(token)
+    return render_template("accounts/reset.html", form=ResetForm())
+
+
+@pages.post("/reset/<token>")
+@allow(Action.KNOCK)
+def do_reset(token: str) -> BaseResponse:
+    form, at = ResetForm(), house().clock.now()
+    address = _find_reset(token)
+    if not form.validate():
+        return make_response(render_template("accounts/reset.html", form=form), 400)
+    try:
+        account = service.reset_password(
+            session(), address=address, password=form.password.data, passwords=house().passwords, at=at
+        )
+    except Refused as refusal:
+        form.password.errors = [refusal.reason]
+        return make_response(render_template("accounts/reset.html", form=form), 400)
+    return enter(account, stay=True, to=url_for("viewing.albums"))
+
+
+def enter(account: Account, *, stay: bool, to: str) -> Response:
+    """Sign this browser in under a fresh cookie and go on to one of our pages."""
+    entered = service.sign_in(
+        session(),
+        account=account,
+        label=device_label(request.user_agent.string),
+        stay=stay,
+        replaces=sent_cookie(Asks.MEMBER),
+        at=house().clock.now(),
+    )
+    form_session.clear()  # a form's token from before the sign-in is worth nothing after it
+    response = make_response(redirect(to, 303))
+    give_cookie(response, Asks.MEMBER, entered.cookie, keep=rules.STAY if stay else None)
+    known = house().tokens.sign(Purpose.KNOWN_BROWSER, f"{account.id} {new_id()}")
+    give_plain_cookie(response, KNOWN_BROWSER, known, keep=rules.BROWSER_KNOWN)
+    return response
+
+
+def _account_page(form: ChangePasswordForm) -> str:
+    sessions = service.list_sessions(session(), member(), at=house().clock.now())
+    return render_template(
+        "accounts/account.html",
+        form=form,
+        changed=request.args.get("changed") == "password",
+        sessions=[
+            {
+                "id": each.id,
+                "label": each.label,
+                "since": each.created_at,
+                "last_seen": each.last_seen_at,
+                "current": each.cookie_hash == cookie(),
+            }
+            for each in sessions
+        ],
+    )
+
+
+def _find_reset(token: str) -> OneTimeAddress:
+    return service.find_address(session(), kind=AddressKind.RESET, token=token, tokens=house().tokens, at=house().clock.now())
+
+
+def _own_path(path: str | None) -> str | None:
+    """A path on this site to go on to; anything that could lead elsewhere is dropped."""
+    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
+        return None
+    parts = urlsplit(path)
+    return None if parts.scheme or parts.netloc else path
+
+
+def _buckets(email: str, at: datetime) -> list[tuple[str, int]]:
+    """Where a failed try counts: a browser that signed in before has its own bucket, so that nobody can lock Anna out."""
+    who = _keyed(f"account {service.tidy_email(email)}")
+    known = _known_browser(email)
+    if known is not None:
+        return [(_keyed(f"browser {known} {who}"), rules.TRIES_FROM_KNOWN_BROWSER)]
+    address = _keyed(f"address {at:%Y-%m-%d} {_network(request.remote_addr or '')}")
+    return [(who, rules.TRIES_PER_ACCOUNT), (address, rules.TRIES_PER_ADDRESS)]
+
+
+def _known_browser(email: str) -> str | None:
+    signed = request.cookies.get(KNOWN_BROWSER)
+    if not signed:
+        return None
+    try:
+        account_id = house().tokens.unsign(Purpose.KNOWN_BROWSER, signed).partition(" ")[0]
+    except NotVisible:
+        return None
+    with house().database.reading() as look:
+        known = look.get(Account, account_id)
+    return signed if known is not None and known.email == service.tidy_email(email) else None
+
+
+def _network(address: str) -> str:
+    """The address itself, or for IPv6 its /64, which is what one household gets."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(parsed) if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _keyed(text: str) -> str:
+    return hmac.new(house().keys.session_keys[0].encode(), text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,47 @@
+"""What happened, one row each. Kept 90 days; rows that only count tries are kept a day."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, word
+from app.ids import new_id
+
+
+class Kind(StrEnum):
+    """What can have happened."""
+
+    GROUP_FOUNDED = "group-founded"
+    SIGNED_IN = "signed-in"
+    SIGN_IN_FAILED = "sign-in-failed"
+    PASSWORD_CHANGED = "password-changed"
+    ALBUM_MADE = "album-made"
+    ALBUM_CHANGED = "album-changed"
+    ALBUM_DELETED = "album-deleted"
+    PHOTOS_ADDED = "photos-added"
+    PHOTOS_DELETED = "photos-deleted"
+    SHARED = "shared"
+    SHARING_EXTENDED = "sharing-extended"
+    SHARING_ENDED = "sharing-ended"
+    LINK_MADE = "link-made"
+    DEVICE_LET_IN = "device-let-in"
+    GUEST_DELETED = "guest-deleted"
+    ALL_SHARING_STOPPED = "all-sharing-stopped"
+
+
+class Activity(Base):
+    """`bucket` counts tries (see `service.count_failures`); it is a keyed hash, never an address."""
+
+    __tablename__ = "activity"
+    __table_args__ = (sa.Index("ix_activity_bucket_at", "bucket", "at"), sa.Index("ix_activity_group_id_at", "group_id", "at"))
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    at: Mapped[datetime]
+    kind: Mapped[Kind] = mapped_column(word(Kind))
+    group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"))
+    member_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+    guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"))
+    album_id: Mapped[str | None] = mapped_column(sa.ForeignKey("album.id", ondelete="SET NULL"))
+    bucket: Mapped[str | None]

@@ -1,0 +1,45 @@
+"""Recording what happened, and counting tries so that nobody can guess passwords for ever."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.activity.models import Activity, Kind
+from app.security.viewer import Member
+
+KEPT = timedelta(days=90)
+TRIES_KEPT = timedelta(hours=24)
+
+
+def record(session: Session, kind: Kind, *, by: Member, at: datetime, guest: str | None = None, album: str | None = None) -> None:
+    """Note that a member did something; joins the caller's transaction."""
+    session.add(Activity(kind=kind, at=at, group_id=by.group, member_id=by.id, guest_id=guest, album_id=album))
+
+
+def record_device(session: Session, *, group: str, guest: str, at: datetime) -> None:
+    """Note that a guest's browser was let in."""
+    session.add(Activity(kind=Kind.DEVICE_LET_IN, at=at, group_id=group, guest_id=guest))
+
+
+def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> None:
+    """Note a failed try in each of the buckets it counts for."""
+    session.add_all(Activity(kind=Kind.SIGN_IN_FAILED, at=at, bucket=bucket) for bucket in buckets)
+
+
+def nth_last_failure(session: Session, *, bucket: str, n: int, since: datetime) -> datetime | None:
+    """When the n-th last failed try of a bucket happened, None when there were fewer since then."""
+    return session.scalars(
+        sa.select(Activity.at)
+        .where(Activity.bucket == bucket, Activity.at > since)
+        .order_by(Activity.at.desc())
+        .offset(n - 1)
+        .limit(1)
+    ).one_or_none()
+
+
+def forget_old(session: Session, *, at: datetime) -> None:
+    """Drop what is older than it may be kept."""
+    session.execute(sa.delete(Activity).where(Activity.at < at - KEPT))
+    session.execute(sa.delete(Activity).where(Activity.bucket.is_not(None), Activity.at < at - TRIES_KEPT))

@@ -1,0 +1,51 @@
+"""Everything a request or a job may need, put together once: settings, database, storage, keys, jobs, clock."""
+
+from dataclasses import dataclass
+
+from app.clock import Clock, SystemClock
+from app.config import Settings
+from app.db import Database
+from app.instance import Keys, open_keys
+from app.jobs.engine import EngineJobs
+from app.jobs.port import Jobs
+from app.security.passwords import Passwords
+from app.security.sealing import MasterKey
+from app.security.tokens import Tokens
+from app.storage.local import Local
+from app.storage.port import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """The tools of one process. Views reach it through `app.web.house()`, jobs get it when they are made."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    storage: Storage
+    keys: Keys
+    passwords: Passwords
+    jobs: Jobs
+
+    @property
+    def tokens(self) -> Tokens:
+        return self.keys.tokens
+
+    @property
+    def master(self) -> MasterKey:
+        return self.keys.master
+
+
+def open_house(settings: Settings, *, clock: Clock | None = None) -> House:
+    """The real tools, as the settings name them; the database must have been migrated. Raises `WrongSetting`."""
+    clock = clock or SystemClock()
+    database = Database(settings.database_url, connections=settings.threads)
+    return House(
+        settings=settings,
+        clock=clock,
+        database=database,
+        storage=Local(settings.data / "photos"),
+        keys=open_keys(settings, database, clock),
+        passwords=Passwords(),
+        jobs=EngineJobs(database),
+    )

@@ -1,0 +1,87 @@
+"""Closed by default: every route names the action it needs, and what is not allowed does not exist (404).
+
+The order of an unsafe request is fixed here: who is asking (a short look at the database), may they, does the request come from our own
+pages, then its body, then its form's token, and only then the view with its writing session.
+"""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar, cast
+
+from flask import Flask, current_app, g, request
+from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
+from wtforms.validators import ValidationError
+
+from app.errors import NotVisible
+from app.security.permissions import Action, Asks, may
+from app.web.house import SAFE_METHODS
+from app.web.viewer import NO_CREDENTIAL, credential
+
+FOREVER = 10 * 365 * 86_400
+"""Seconds a form's token is good for where a page may lie open for weeks: Rose's link."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class CrossSite(NotVisible):
+    """A page of somebody else's tried to act in our reader's name."""
+
+
+def allow(action: Action, *, checks_own_token: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Declare who may use a view. A view that reads its own body (an upload), or says its own words about a form that was open for too
+    long (a personal link), checks the form's token itself."""
+
+    def declare(view: Callable[P, R]) -> Callable[P, R]:
+        view.kinfold_action = action  # type: ignore[attr-defined]
+        view.kinfold_checks_own_token = checks_own_token  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def declared(app: Flask) -> dict[str, Action]:
+    """The action of every endpoint. Raises `RuntimeError` when one has none, so that a forgotten line stops the start."""
+    actions = {name: cast("Action | None", getattr(view, "kinfold_action", None)) for name, view in app.view_functions.items()}
+    missing = sorted(name for name, action in actions.items() if action is None)
+    if missing:
+        raise RuntimeError(f"These routes do not say who may use them; give each an @allow(Action...): {', '.join(missing)}")
+    return {name: action for name, action in actions.items() if action is not None}
+
+
+def guard() -> None:
+    """Runs before every view. Raises `NotVisible` for what this browser may not do, `CSRFError` for a form that is not ours."""
+    if request.endpoint is None:
+        return  # no such address: routing raises its own 404
+    view = current_app.view_functions[request.endpoint]
+    action = cast("Action | None", getattr(view, "kinfold_action", None))
+    if action is None:
+        raise NotVisible
+    g.asked = None if action.asks is Asks.NOBODY else action.asks
+    g.credential = NO_CREDENTIAL if action.asks is Asks.NOBODY else credential(action.asks)
+    if not may(g.credential.viewer, action):
+        raise NotVisible
+    if request.method in SAFE_METHODS:
+        return
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise CrossSite
+    if not getattr(view, "kinfold_checks_own_token", False):
+        check_form_token(sent_form_token())
+
+
+def sent_form_token() -> str | None:
+    """The token that the form, or a script of ours, sent along; reads the body."""
+    return request.headers.get("X-CSRFToken") or request.form.get("csrf_token")
+
+
+def check_form_token(token: str | None, *, time_limit: int | None = None) -> None:
+    """Raises `CSRFError` unless the token is this browser's and not too old."""
+    try:
+        validate_csrf(token, time_limit=time_limit)
+    except ValidationError as error:
+        raise CSRFError(error.args[0]) from None
+    g.csrf_valid = True  # so that Flask-WTF's forms need not check again
+
+
+def install_form_token(app: Flask) -> None:
+    """Give templates `csrf_token()`, the first field of every form."""
+    app.jinja_env.globals["csrf_token"] = generate_csrf

@@ -1,0 +1,120 @@
+"""The one place where the product's errors become HTTP, and the same words for pages and for scripts."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask.globals import request_ctx as request_context
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
+
+from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused, TooLarge, TooOften
+from app.security.permissions import Asks
+from app.security.viewer import Nobody
+from app.storage.port import StorageFailed
+from app.web.house import drop_session, house
+from app.web.viewer import credential, sent_cookie, take_cookie
+
+log = logging.getLogger("kinfold.web")
+
+
+def wants_json() -> bool:
+    """Whether a script is asking: it says so with `Accept: application/json`."""
+    return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def install(app: Flask) -> None:
+    """Teach the app what to answer when something is not there, has ended, or can't be done."""
+    answers: dict[type[Exception] | int, Callable[[Any], Response]] = {
+        NotVisible: _not_found,
+        NotFound: _not_found,
+        LinkEnded: lambda error: _answer("link_ended", 410),
+        AlbumClosed: lambda error: _answer("closed", 410, sender=error.sender),
+        Refused: lambda error: _answer("bad_request", 400, reason=error.reason, facts=error.facts),
+        TooLarge: lambda error: _answer("too_large", 413, reason=error.reason, facts=error.facts),
+        RequestEntityTooLarge: lambda error: _answer("too_large", 413, reason="request-too-large", facts={}),
+        CSRFError: lambda error: _answer("expired_form", 400, reason="form-expired", back=_page_of_form()),
+        TooOften: _too_often,
+        StorageFailed: _storage_failed,
+        HTTPException: _other,
+        InternalServerError: _server_error,
+    }
+    for error, answer in answers.items():
+        app.register_error_handler(error, _after_dropping_the_session(answer))
+
+
+def _after_dropping_the_session(answer: Callable[[Any], Response]) -> Callable[[Any], Response]:
+    def handle(error: Any) -> Response:
+        drop_session()
+        return answer(error)
+
+    return handle
+
+
+def _answer(page: str, status: int, *, reason: str | None = None, **facts: Any) -> Response:
+    if wants_json():
+        body = {"error": reason or page.replace("_", "-")} | {
+            k: v for k, v in facts.get("facts", {}).items() if isinstance(v, int | str)
+        }
+        return make_response(jsonify(body), status)
+    if reason is not None:
+        facts["reason"] = reason
+    return make_response(render_template(f"errors/{page}.html", **facts), status)
+
+
+def _not_found(_error: Exception) -> Response:
+    """The same answer for what is not there and for what is not for you.
+
+    Only somebody without any power gets the sign-in link. A browser whose power has ended is told to forget what it has kept.
+    """
+    stranger = all(isinstance(credential(asks).viewer, Nobody) for asks in (Asks.MEMBER, Asks.DEVICE))
+    response = _answer("not_found", 404, sign_in=stranger)
+    asked = g.get("asked")
+    if asked is not None and sent_cookie(asks=asked) is not None and isinstance(credential(asked).viewer, Nobody):
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        take_cookie(response, asked)
+    return response
+
+
+def _page_of_form() -> str:
+    """The page that a form most likely stood on: the nearest address above its own that can be looked at."""
+    adapter, path = request_context.url_adapter, request.path
+    while adapter is not None and path:
+        if adapter.test(path, method="GET"):
+            return path
+        path = path.rpartition("/")[0]
+    return "/"
+
+
+def _too_often(error: TooOften) -> Response:
+    response = _answer("too_often", 429, again_at=error.again_at)
+    wait = (error.again_at - house().clock.now()).total_seconds()
+    response.headers["Retry-After"] = str(max(1, round(wait)))
+    return response
+
+
+def _storage_failed(error: StorageFailed) -> Response:
+    log.error("storage failed: %s", error.reason)
+    return _answer("bad_request", 507 if error.reason == "disk-full" else 503, reason=error.reason, facts={})
+
+
+def _other(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:
+        return make_response(error.get_response())
+    if error.code == 405:
+        return _not_found(error)
+    return _answer("bad_request", error.code, reason="request-bad", facts={})
+
+
+def _server_error(error: InternalServerError) -> Response:
+    cause = error.original_exception
+    log.error(
+        "failed on %s: %s",
+        request.url_rule.rule if request.url_rule else "no route",
+        type(cause or error).__name__,
+        exc_info=cause,
+    )
+    if wants_json():
+        return make_response(jsonify(error="server"), 500)
+    return make_response(render_template("errors/server.html"), 500)

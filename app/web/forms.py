@@ -1,0 +1,77 @@
+"""What all forms share."""
+
+import unicodedata
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import StringField
+from wtforms.validators import ValidationError
+
+_INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+_JOINERS = {"\u200d", "\u200c", "\ufe0f"}  # needed inside emoji and in several scripts
+
+
+def tidy(text: str | None) -> str:
+    """A line as a person meant it: composed, without control and direction characters, single spaces."""
+    composed = unicodedata.normalize("NFC", text or "")
+    kept = "".join(
+        " " if c in "\r\n\t" else c
+        for c in composed
+        if c in _JOINERS or c in "\r\n\t" or unicodedata.category(c) not in _INVISIBLE
+    )
+    return " ".join(kept.split())
+
+
+def tidy_lines(text: str | None) -> str:
+    """Several such lines."""
+    lines = [tidy(line) for line in (text or "").replace("\r\n", "\n").split("\n")]
+    return "\n".join(lines).strip()
+
+
+class KinfoldForm(FlaskForm):  # type: ignore[misc]
+    """A form whose errors are reason words; `templates/components/reasons.html` has their sentences."""
+
+
+class LineField(StringField):  # type: ignore[misc]
+    """One line of text, tidied."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        self.data = tidy(valuelist[0]) if valuelist else ""
+
+
+class LinesField(StringField):  # type: ignore[misc]
+    """Several lines of text, tidied."""
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        self.data = tidy_lines(valuelist[0]) if valuelist else ""
+
+
+def needed(reason: str) -> Any:
+    """The field must not be empty, or the person is told `reason`."""
+
+    def check(_form: Any, field: Any) -> None:
+        if not (field.data or "").strip():
+            raise ValidationError(reason)
+
+    return check
+
+
+def at_most(characters: int, reason: str) -> Any:
+    """The field holds no more characters than that."""
+
+    def check(_form: Any, field: Any) -> None:
+        if len(field.data or "") > characters:
+            raise ValidationError(reason)
+
+    return check
+
+
+def email_like() -> Any:
+    """Something, an @, something: whether it exists, only a mail could tell."""
+
+    def check(_form: Any, field: Any) -> None:
+        name, at, host = (field.data or "").strip().rpartition("@")
+        if not (name and at and host) or any(c.isspace() for c in name + host):
+            raise ValidationError("email-wrong")
+
+    return check

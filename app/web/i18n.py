@@ -1,0 +1,62 @@
+"""Words, dates and sizes as people read them.
+
+Every visible sentence stands in a template inside `{% trans %}` or `_()`. This version speaks English; the marked sentences are what
+later languages translate. Times are shown in the server's own time zone (the usual `TZ` variable).
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from flask import Flask
+
+from app.clock import Clock
+
+_MONTHS = (
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+)  # not strftime: that would speak the server's locale
+
+
+def local(moment: datetime) -> datetime:
+    """A moment as the family's clock shows it; a photo's own local time stays as it is."""
+    return moment if moment.tzinfo is None else moment.astimezone()
+
+
+def day(clock: Clock, moment: datetime) -> str:
+    """22 December, with the year when it is not this one."""
+    shown, today = local(moment), local(clock.now())
+    text = f"{shown.day} {_MONTHS[shown.month - 1]}"
+    return text if shown.year == today.year else f"{text} {shown.year}"
+
+
+def moment(clock: Clock, at: datetime) -> str:
+    """22 December, 14:05."""
+    return f"{day(clock, at)}, {local(at):%H:%M}"
+
+
+def when(clock: Clock, at: datetime) -> str:
+    """today, yesterday, or the day."""
+    past = (local(clock.now()).date() - local(at).date()).days
+    return {0: "today", 1: "yesterday"}.get(past) or day(clock, at)
+
+
+def size(count: int) -> str:
+    """12 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count = round(count / 1000)
+    return f"{count:.0f} TB"
+
+
+def install(app: Flask, clock: Clock) -> None:
+    """Give the templates their words."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    filters: dict[str, Callable[..., str]] = {
+        "day": partial(day, clock),
+        "moment": partial(moment, clock),
+        "when": partial(when, clock),
+        "size": size,
+    }
+    app.jinja_env.filters.update(filters)

@@ -1,0 +1,58 @@
+"""The few files that browsers and robots ask for at fixed addresses."""
+
+from flask import Blueprint, Response, jsonify
+
+from app.security.permissions import Action
+from app.storage.check import round_trip
+from app.web.access import allow
+from app.web.house import house
+
+pages = Blueprint("public", __name__)
+
+
+@pages.get("/robots.txt")
+@allow(Action.KNOCK)
+def robots() -> Response:
+    return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
+
+
+@pages.get("/manifest.webmanifest")
+@allow(Action.KNOCK)
+def manifest() -> Response:
+    """Says nothing about whose server this is."""
+    icons = [
+        {"src": f"/static/icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png", "purpose": "any"}
+        for size in (192, 512)
+    ]
+    response = jsonify(
+        name="Kinfold",
+        short_name="Kinfold",
+        start_url="/",
+        scope="/",
+        display="standalone",
+        background_color="#faf6ef",
+        theme_color="#faf6ef",
+        icons=icons,
+    )
+    response.mimetype = "application/manifest+json"
+    return response
+
+
+@pages.get("/healthz")
+@allow(Action.KNOCK)
+def healthz() -> Response:
+    """The process answers."""
+    return Response("ok\n", mimetype="text/plain")
+
+
+@pages.get("/readyz")
+@allow(Action.KNOCK)
+def readyz() -> Response:
+    """The process can do its work: the database answers and the storage takes a file. Says only yes or no."""
+    try:
+        with house().database.engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+        round_trip(house().storage)
+    except Exception:  # noqa: BLE001  whatever it is, we are not ready
+        return Response("not ready\n", status=503, mimetype="text/plain")
+    return Response("ready\n", mimetype="text/plain")
