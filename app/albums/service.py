@@ -1,0 +1,134 @@
+"""Albums: made, changed and deleted by members, loaded for the member who asks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.activity import service as activity
+from app.activity.models import Kind
+from app.albums.models import Album
+from app.errors import NotVisible, Refused
+from app.ids import new_id
+from app.jobs.port import Jobs
+from app.security.sealing import AlbumKey, MasterKey
+from app.security.viewer import Member
+from app.storage.models import Removal
+
+REMOVE_OBJECTS = "remove-objects"
+"""The job that takes unneeded objects out of storage; its handler is `app.media.jobs`."""
+
+
+# The rooms of these tables are above this one; what points at an album is known here by name only.
+_PHOTO = sa.table("photo", sa.column("id"), sa.column("album_id"), sa.column("state"))
+_GRANT = sa.table("grant", sa.column("album_id"), sa.column("guest_id"), sa.column("ended_at"))
+
+
+@dataclass(frozen=True)
+class Losing:
+    """What deleting an album destroys: so many photos, and so many people lose sight of it."""
+
+    photos: int
+    people: int
+
+
+@dataclass(frozen=True)
+class OpenAlbum:
+    """An album whose words can be read and whose photos can be opened: the row and its key."""
+
+    row: Album
+    key: AlbumKey
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def title(self) -> str:
+        return self.key.open_field("title", self.id, self.row.sealed_title).decode()
+
+    @property
+    def description(self) -> str:
+        return self.key.open_field("description", self.id, self.row.sealed_description).decode()
+
+
+def open_album(album: Album, *, master: MasterKey) -> OpenAlbum:
+    """The album with its key."""
+    return OpenAlbum(album, master.open_album(album.id, album.wrapped_key))
+
+
+def list_albums(session: Session, viewer: Member, *, master: MasterKey) -> list[OpenAlbum]:
+    """The albums of the member's group, the newest first."""
+    rows = session.scalars(sa.select(Album).where(Album.group_id == viewer.group).order_by(Album.created_at.desc(), Album.id))
+    return [open_album(row, master=master) for row in rows]
+
+
+def get_album(session: Session, viewer: Member, *, album: str, master: MasterKey) -> OpenAlbum:
+    """An album of the member's group. Raises `NotVisible` for any other."""
+    row = session.scalars(sa.select(Album).where(Album.id == album, Album.group_id == viewer.group)).one_or_none()
+    if row is None:
+        raise NotVisible
+    return open_album(row, master=master)
+
+
+def make_album(session: Session, viewer: Member, *, title: str, description: str, master: MasterKey, at: datetime) -> OpenAlbum:
+    """A new, empty album of the member's group."""
+    album_id = new_id()
+    key, wrapped = master.new_album(album_id)
+    row = Album(
+        id=album_id,
+        group_id=viewer.group,
+        wrapped_key=wrapped,
+        sealed_title=key.seal_field("title", album_id, title),
+        sealed_description=key.seal_field("description", album_id, description),
+        created_at=at,
+        created_by=viewer.id,
+    )
+    session.add(row)
+    session.flush()
+    activity.record(session, Kind.ALBUM_MADE, by=viewer, at=at, album=album_id)
+    return OpenAlbum(row, key)
+
+
+def change_album(session: Session, viewer: Member, *, album: OpenAlbum, title: str, description: str, at: datetime) -> None:
+    """Another title and description."""
+    album.row.sealed_title = album.key.seal_field("title", album.id, title)
+    album.row.sealed_description = album.key.seal_field("description", album.id, description)
+    activity.record(session, Kind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
+
+
+def choose_cover(session: Session, *, album: OpenAlbum, photo: str) -> None:
+    """Show this photo for the album. Raises `NotVisible` unless it is a ready photo of the same album."""
+    own = sa.select(_PHOTO.c.id).where(_PHOTO.c.id == photo, _PHOTO.c.album_id == album.id, _PHOTO.c.state == "ready")
+    if session.scalars(own).one_or_none() is None:
+        raise NotVisible
+    album.row.cover_id = photo
+
+
+def what_deleting_destroys(session: Session, *, album: OpenAlbum) -> Losing:
+    """To tell a member before they type the title."""
+    photos = session.scalars(sa.select(sa.func.count()).select_from(_PHOTO).where(_PHOTO.c.album_id == album.id)).one()
+    people = session.scalars(
+        sa.select(sa.func.count(_GRANT.c.guest_id.distinct())).where(_GRANT.c.album_id == album.id, _GRANT.c.ended_at.is_(None))
+    ).one()
+    return Losing(photos, people)
+
+
+def delete_album(session: Session, viewer: Member, *, album: OpenAlbum, confirm: str, jobs: Jobs, at: datetime) -> None:
+    """Destroy an album: its key and rows now, its objects by a job. Raises `Refused` unless its title was typed."""
+    if confirm.casefold().strip() != album.title.casefold().strip():
+        raise Refused("title-differs", title=album.title)
+    remove_objects(session, names=[f"albums/{album.id}/"], group=viewer.group, jobs=jobs, at=at)
+    activity.record(session, Kind.ALBUM_DELETED, by=viewer, at=at)
+    session.execute(sa.delete(Album).where(Album.id == album.id))
+
+
+def remove_objects(session: Session, *, names: Sequence[str], group: str, jobs: Jobs, at: datetime) -> None:
+    """Promise, in the caller's transaction, that these objects (or all under a name with `/` at its end) will be removed."""
+    for name in names:
+        removal = Removal(id=new_id(), name=name, created_at=at)
+        session.add(removal)
+        session.flush()
+        jobs.enqueue(session, REMOVE_OBJECTS, removal.id, group=group)

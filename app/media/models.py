@@ -1,0 +1,108 @@
+"""Photos, the uploads they come from, and their renditions."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.db import Base, word
+from app.ids import new_id
+
+
+class PhotoKind(StrEnum):
+    """What a photo is; a video is a photo of another kind."""
+
+    PHOTO = "photo"
+
+
+class PhotoState(StrEnum):
+    """Where a photo is on its way: we have it, it can be seen, or it can't be made safe to show."""
+
+    RECEIVED = "received"
+    READY = "ready"
+    REFUSED = "refused"
+
+
+class RenditionName(StrEnum):
+    """The files made from a photo."""
+
+    GRID = "grid"
+    SCREEN = "screen"
+    FULL = "full"
+
+
+class Photo(Base):
+    """A photo of an album.
+
+    `taken_at` is the local time at which it was taken, without a zone, or the time of its upload; `number` counts the uploads of its
+    album from 1 and is also the number in a saved file's name. Both are the order of an album. `fingerprint` is a keyed hash of the
+    uploaded bytes. `stored` is how many bytes it takes just now, for the group's quota. `removed` are the kinds of things that cleaning
+    took out, never their values.
+    """
+
+    __tablename__ = "photo"
+    __table_args__ = (
+        sa.UniqueConstraint("album_id", "fingerprint"),
+        sa.UniqueConstraint("album_id", "number"),
+        sa.Index("ix_photo_album_id_state_taken_at_number", "album_id", "state", "taken_at", "number"),
+        sa.Index("ix_photo_state_changed_at", "state", "changed_at"),
+        sa.Index("ix_photo_group_id_stored", "group_id", "stored"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"))
+    group_id: Mapped[str] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"))
+    kind: Mapped[PhotoKind] = mapped_column(word(PhotoKind))
+    state: Mapped[PhotoState] = mapped_column(word(PhotoState))
+    reason: Mapped[str | None]
+    number: Mapped[int]
+    taken_at: Mapped[datetime] = mapped_column(sa.DateTime)
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    fingerprint: Mapped[bytes]
+    sealed_thumbhash: Mapped[bytes | None]
+    sealed_caption: Mapped[bytes | None]
+    removed: Mapped[list[str]] = mapped_column(sa.JSON)
+    stored: Mapped[int] = mapped_column(sa.BigInteger)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+    changed_at: Mapped[datetime]
+    renditions: Mapped[list["Rendition"]] = relationship(passive_deletes=True, lazy="raise")
+
+
+class Rendition(Base):
+    """One stored file made from a photo: sealed under its own key, which is kept here, wrapped by the album's.
+
+    `size` is in plain bytes."""
+
+    __tablename__ = "rendition"
+
+    photo_id: Mapped[str] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[RenditionName] = mapped_column(word(RenditionName), primary_key=True)
+    object_name: Mapped[str]
+    wrapped_key: Mapped[bytes]
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+    mime: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+
+
+class Upload(Base):
+    """The file as it arrived, sealed; it lives until its photo is ready. `wrapped_key` is gone as soon as the file is not needed.
+
+    The name it had on the phone (sealed) stays to tell the member which file was refused, until `keep_until` or "Got it". `attempts`
+    counts how often a worker has taken it, `generation` how often it was handed to the workers.
+    """
+
+    __tablename__ = "upload"
+
+    photo_id: Mapped[str] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True)
+    object_name: Mapped[str | None]
+    wrapped_key: Mapped[bytes | None]
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+    sealed_name: Mapped[bytes]
+    attempts: Mapped[int]
+    generation: Mapped[int]
+    received_at: Mapped[datetime]
+    keep_until: Mapped[datetime | None]

@@ -1,0 +1,177 @@
+"""Photos: pages of them, one of them with its neighbours, captions, deleting.
+
+Whoever calls has already loaded the album for a viewer; `get_photo` loads a photo for a member.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.activity import service as activity
+from app.activity.models import Kind
+from app.albums.models import Album
+from app.albums.service import OpenAlbum, open_album, remove_objects
+from app.errors import NotVisible
+from app.jobs.port import Jobs
+from app.media.models import Photo, PhotoState, Rendition, Upload
+from app.security.sealing import AlbumKey, MasterKey
+from app.security.viewer import Member
+
+PAGE = 60
+"""Photos on one page of an album."""
+
+_ORDER = (Photo.taken_at, Photo.number)
+
+
+@dataclass(frozen=True)
+class PhotoPage:
+    """One page of an album, in its order; `earlier` and `later` say whether there is more on that side."""
+
+    photos: Sequence[Photo]
+    earlier: bool
+    later: bool
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many photos of an album are in which state."""
+
+    ready: int
+    received: int
+    refused: int
+
+
+def photo_page(
+    session: Session, *, album: str, after: str | None = None, before: str | None = None, size: int = PAGE
+) -> PhotoPage:
+    """The ready photos of an album after or before a photo, or from the beginning. One statement, the same cost at any depth.
+
+    A cursor that is no photo of this album (it was deleted meanwhile) gives an empty page.
+    """
+    query = _ready(album).limit(size + 1)
+    if before is not None:
+        query = query.where(sa.tuple_(*_ORDER) < _position(album, before)).order_by(*(column.desc() for column in _ORDER))
+        found = session.scalars(query).all()
+        return PhotoPage(found[:size][::-1], earlier=len(found) > size, later=bool(found))
+    query = query.order_by(*_ORDER)
+    if after is not None:
+        query = query.where(sa.tuple_(*_ORDER) > _position(album, after))
+    found = session.scalars(query).all()
+    return PhotoPage(found[:size], earlier=after is not None and bool(found), later=len(found) > size)
+
+
+def neighbours(session: Session, photo: Photo) -> tuple[str | None, str | None]:
+    """The ids of the ready photos before and after this one."""
+    here = sa.tuple_(sa.literal(photo.taken_at, sa.DateTime), sa.literal(photo.number))
+    ids = _ready(photo.album_id).with_only_columns(Photo.id).limit(1)
+    before = session.scalars(ids.where(sa.tuple_(*_ORDER) < here).order_by(*(column.desc() for column in _ORDER))).one_or_none()
+    after = session.scalars(ids.where(sa.tuple_(*_ORDER) > here).order_by(*_ORDER)).one_or_none()
+    return before, after
+
+
+def count(session: Session, *, album: str) -> Counts:
+    """How many photos of an album are ready, waiting, refused."""
+    found = dict(
+        session.execute(sa.select(Photo.state, sa.func.count()).where(Photo.album_id == album).group_by(Photo.state))
+        
+        .all()
+    )
+    return Counts(found.get(PhotoState.READY, 0), found.get(PhotoState.RECEIVED, 0), found.get(PhotoState.REFUSED, 0))
+
+
+def lately_removed(session: Session, *, album: str, at: datetime) -> list[str]:
+    """The kinds of things that were taken out of the photos that have lately become ready, to tell the member."""
+    lately = sa.select(Photo.removed).where(
+        Photo.album_id == album, Photo.state == PhotoState.READY, Photo.changed_at > at - timedelta(hours=1)
+    )
+    return sorted({kind for kinds in session.scalars(lately.limit(1000)) for kind in kinds})
+
+
+def get_photo(session: Session, viewer: Member, *, photo: str, master: MasterKey) -> tuple[Photo, OpenAlbum]:
+    """A photo of the member's group, in any state, with its album. Raises `NotVisible` for any other."""
+    found = session.execute(
+        sa.select(Photo, Album).join(Album, Album.id == Photo.album_id).where(Photo.id == photo, Album.group_id == viewer.group)
+    ).one_or_none()
+    if found is None:
+        raise NotVisible
+    row, album = found
+    return row, open_album(album, master=master)
+
+
+def get_photo_of_album(session: Session, *, album: str, photo: str) -> Photo:
+    """A ready photo of an album that was loaded for a viewer. Raises `NotVisible` for any other."""
+    found = session.scalars(_ready(album).where(Photo.id == photo)).one_or_none()
+    if found is None:
+        raise NotVisible
+    return found
+
+
+def covers(session: Session, *, albums: Sequence[Album]) -> dict[str, Photo]:
+    """The cover of each album that has one: the chosen photo, else the first. One statement, however many albums and photos."""
+    ready = sa.select(Photo.id).where(Photo.album_id == Album.id, Photo.state == PhotoState.READY).limit(1).correlate(Album)
+    cover, first = ready.where(Photo.id == Album.cover_id).scalar_subquery(), ready.order_by(*_ORDER).scalar_subquery()
+    chosen = sa.select(sa.func.coalesce(cover, first)).where(Album.id.in_([album.id for album in albums]))
+    return {photo.album_id: photo for photo in session.scalars(sa.select(Photo).where(Photo.id.in_(chosen)))}
+
+
+def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Counts]:
+    """The same counts for several albums at once."""
+    rows = session.execute(
+        sa.select(Photo.album_id, Photo.state, sa.func.count())
+        .where(Photo.album_id.in_(albums))
+        .group_by(Photo.album_id, Photo.state)
+    )
+    found: dict[str, dict[PhotoState, int]] = {}
+    for album, state, number in rows:
+        found.setdefault(album, {})[state] = number
+    return {
+        album: Counts(states.get(PhotoState.READY, 0), states.get(PhotoState.RECEIVED, 0), states.get(PhotoState.REFUSED, 0))
+        for album, states in found.items()
+    }
+
+
+def caption(photo: Photo, key: AlbumKey) -> str:
+    """What a member wrote under a photo."""
+    return key.open_field("caption", photo.id, photo.sealed_caption).decode() if photo.sealed_caption else ""
+
+
+def set_caption(photo: Photo, key: AlbumKey, *, text: str, at: datetime) -> None:
+    """Write under a photo, or with an empty text take it away."""
+    photo.sealed_caption = key.seal_field("caption", photo.id, text) if text else None
+    photo.changed_at = at
+
+
+def delete_photos(session: Session, viewer: Member, *, album: str, photos: Sequence[str], jobs: Jobs, at: datetime) -> int:
+    """Destroy photos of one album of the member's group: keys and rows now, objects by a job. Ids of other albums are passed over, and
+    one that is gone already is no error (two tabs, a second tap). Returns how many there were."""
+    doomed = list(
+        session.scalars(
+            sa.select(Photo.id)
+            .join(Album, Album.id == Photo.album_id)
+            .where(Photo.id.in_(photos), Photo.album_id == album, Album.group_id == viewer.group)
+        )
+    )
+    if not doomed:
+        return 0
+    objects = list(session.scalars(sa.select(Rendition.object_name).where(Rendition.photo_id.in_(doomed))))
+    objects += session.scalars(sa.select(Upload.object_name).where(Upload.photo_id.in_(doomed), Upload.object_name.is_not(None)))
+    remove_objects(session, names=objects, group=viewer.group, jobs=jobs, at=at)
+    session.execute(sa.delete(Photo).where(Photo.id.in_(doomed)))
+    activity.record(session, Kind.PHOTOS_DELETED, by=viewer, at=at, album=album)
+    return len(doomed)
+
+
+def saved_name(number: int, mime: str) -> str:
+    """The neutral name of a saved file: `photo-014.jpg`."""
+    return f"photo-{number:03d}.{'png' if mime == 'image/png' else 'jpg'}"
+
+
+def _ready(album: str) -> sa.Select[Photo]:
+    return sa.select(Photo).where(Photo.album_id == album, Photo.state == PhotoState.READY)
+
+
+def _position(album: str, photo: str) -> sa.ScalarSelect[object]:
+    return sa.select(*_ORDER).where(Photo.id == photo, Photo.album_id == album).scalar_subquery()
