@@ -1,0 +1,58 @@
+"""The forms of sharing."""
+
+from datetime import datetime
+from typing import Any
+
+from wtforms import BooleanField, PasswordField, StringField
+
+from app.errors import Refused
+from app.sharing import rules
+from app.web.forms import KinfoldForm, LineField, at_most, needed
+
+NO = (False, "false", "", "0", "no", "off")
+
+
+class PeriodForm(KinfoldForm):
+    """How long: `days`, or `until` a date. Neither means the usual 30 days."""
+
+    days = StringField(default=str(rules.DEFAULT_DAYS))
+    until = StringField()
+    may_save = BooleanField(false_values=NO)
+
+    def end(self, *, at: datetime, max_days: int) -> datetime | None:
+        """The end that was asked for, or None with the mistake marked on its field."""
+        try:
+            days = self._days()
+            return rules.until(days=days, date=self.until.data or None, at=at, max_days=max_days)
+        except Refused as refusal:
+            field: Any = self.until if self.until.data else self.days
+            field.errors = [refusal.reason]
+            return None
+
+    def _days(self) -> int | None:
+        text = (self.days.data or "").strip()
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) < 10_000:
+            raise Refused("date-wrong")
+        return int(text)
+
+
+class ShareForm(PeriodForm):
+    """`guest` is somebody we know, else `name` is somebody new; `another` says that a known name is a different person."""
+
+    guest = StringField()
+    name = LineField(validators=[at_most(100, "name-too-long")])
+    another = BooleanField(false_values=NO)
+
+
+class GiveForm(PeriodForm):
+    album = StringField(validators=[needed("album-missing")])
+
+
+class GuestForm(KinfoldForm):
+    name = LineField(validators=[needed("name-missing"), at_most(100, "name-too-long")])
+
+
+class StopAllForm(KinfoldForm):
+    password = PasswordField()

@@ -1,0 +1,88 @@
+"""Guests, what they may see, the links they get and the browsers they use."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.albums.models import Album
+from app.db import Base, word
+from app.ids import new_id
+
+
+class EndedBy(StrEnum):
+    """Why something has ended: its date came, or a member ended it. Only the first may be told to a guest."""
+
+    DATE = "date"
+    HAND = "hand"
+
+
+class Guest(Base):
+    """A named person without an account. Belongs to a group."""
+
+    __tablename__ = "guest"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    group_id: Mapped[str] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+
+
+class Grant(Base):
+    """This guest may see this album until `expires_at`, and may or may not save. One row for each guest and album."""
+
+    __tablename__ = "grant"
+    __table_args__ = (sa.UniqueConstraint("guest_id", "album_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"))
+    album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"), index=True)
+    may_save: Mapped[bool]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[EndedBy | None] = mapped_column(word(EndedBy))
+    guest: Mapped[Guest] = relationship(lazy="raise")
+    album: Mapped[Album] = relationship(lazy="raise")
+
+
+class Link(Base):
+    """An address that a member sends to a guest. Only the digest of its token is kept. `places` browsers may be let in by it,
+    `used` have been. `replaced_at`: a newer link was made, this one lets nobody in any more but ends no device."""
+
+    __tablename__ = "link"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    places: Mapped[int]
+    used: Mapped[int]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+    expires_at: Mapped[datetime]
+    replaced_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    guest: Mapped[Guest] = relationship(lazy="raise")
+
+
+class DeviceRow(Base):
+    """One browser of one guest; a shared tablet has a row for each of its guests, all with the same cookie. `unused_after` moves with every
+    visit, `expires_at` does not."""
+
+    __tablename__ = "device"
+    __table_args__ = (sa.UniqueConstraint("cookie_hash", "guest_id"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"), index=True)
+    link_id: Mapped[str | None] = mapped_column(sa.ForeignKey("link.id", ondelete="SET NULL"), index=True)
+    cookie_hash: Mapped[bytes]
+    label: Mapped[str]
+    created_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    unused_after: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]

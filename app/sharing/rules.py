@@ -1,0 +1,111 @@
+"""When links, grants and devices are good: pure decisions over facts and a time.
+
+`app/viewing/media.py` decides the same about photo bytes in one SQL statement; a test holds the two against each other.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+
+from app.errors import Refused
+
+DAYS = (7, 30, 90)
+DEFAULT_DAYS = 30
+PLACES = 3
+"""Browsers that one link lets in: WhatsApp's own, the phone's, a tablet."""
+
+DEVICE_UNUSED = timedelta(days=90)
+DEVICE_LASTS = timedelta(days=365)
+
+
+class LinkState(StrEnum):
+    """What a link is good for just now."""
+
+    LIVE = "live"
+    FULL = "full"
+    EXPIRED = "expired"
+    REPLACED = "replaced"
+    REVOKED = "revoked"
+
+
+class GrantState(StrEnum):
+    """Whether a guest may see an album just now, and if not, why."""
+
+    LIVE = "live"
+    EXPIRED = "expired"
+    ENDED = "ended"
+
+
+class Sight(StrEnum):
+    """What a known device gets to see when it asks for what was shared with it."""
+
+    ALBUMS = "albums"
+    CLOSED = "closed"
+    NOTHING = "nothing"
+
+
+def link_state(
+    *,
+    expires_at: datetime,
+    revoked_at: datetime | None,
+    replaced_at: datetime | None,
+    ended_at: datetime | None,
+    used: int,
+    places: int,
+    at: datetime,
+) -> LinkState:
+    """A link ended by a member stays ended whatever its date says."""
+    if revoked_at is not None:
+        return LinkState.REVOKED
+    if replaced_at is not None:
+        return LinkState.REPLACED
+    if ended_at is not None or at >= expires_at:
+        return LinkState.EXPIRED
+    return LinkState.FULL if used >= places else LinkState.LIVE
+
+
+def grant_state(*, expires_at: datetime, ended_at: datetime | None, ended_by_hand: bool, at: datetime) -> GrantState:
+    """A grant that the sweep has closed stays closed, even when the clock goes back behind its date."""
+    if ended_by_hand:
+        return GrantState.ENDED
+    return GrantState.EXPIRED if ended_at is not None or at >= expires_at else GrantState.LIVE
+
+
+def sight(grants: Sequence[GrantState]) -> Sight:
+    """With nothing left, a guest whose time simply ran out is told so; one whose last album was ended by hand is told nothing."""
+    if GrantState.LIVE in grants:
+        return Sight.ALBUMS
+    return Sight.CLOSED if GrantState.EXPIRED in grants else Sight.NOTHING
+
+
+def device_live(*, expires_at: datetime, unused_after: datetime, ended_at: datetime | None, at: datetime) -> bool:
+    """A device ends when it is removed, when nobody has used it for long, and in any case after a year."""
+    return ended_at is None and at < expires_at and at < unused_after
+
+
+def until(*, days: int | None, date: str | None, at: datetime, max_days: int) -> datetime:
+    """The end that a member asked for: a number of days from now, or a day (its end, on the family's clock), or an exact time.
+
+    Raises `Refused` for an end that has passed (`date-past`), lies beyond the instance's maximum (`date-too-far`) or is none (`date-wrong`).
+    """
+    end = at + timedelta(days=days if days is not None else DEFAULT_DAYS) if not date else _parse(date)
+    if end <= at:
+        raise Refused("date-past")
+    if end > at + timedelta(days=max_days):
+        raise Refused("date-too-far", days=max_days)
+    return end
+
+
+def extended(*, expires_at: datetime, days: int, at: datetime, max_days: int) -> datetime:
+    """So many days more than there are now, up to the instance's maximum."""
+    return min(max(expires_at, at) + timedelta(days=days), at + timedelta(days=max_days))
+
+
+def _parse(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+        if len(text) == len("2026-12-22"):
+            parsed = datetime.combine(parsed.date(), time(23, 59, 59))
+        return parsed.astimezone() if parsed.tzinfo is None else parsed
+    except (ValueError, OverflowError):
+        raise Refused("date-wrong") from None

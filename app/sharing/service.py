@@ -1,0 +1,535 @@
+"""Sharing: people, which albums they may see until when, their links and their browsers.
+
+Two kinds of callers: members, who load what belongs to their group, and guests' devices, whose door is `get_shared_album`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, contains_eager, joinedload
+
+from app.accounts.models import Account
+from app.activity import service as activity
+from app.activity.models import Kind
+from app.albums.service import OpenAlbum, open_album
+from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
+from app.security.sealing import MasterKey
+from app.security.tokens import Issued, Purpose, Tokens, new_cookie
+from app.security.viewer import Device, Member, Nobody, Viewer
+from app.sharing import rules
+from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
+from app.sharing.rules import GrantState, LinkState, Sight
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A way into an album: whose, until when, and the link to send (told this once)."""
+
+    guest: Guest
+    grant: Grant
+    link: Link
+    token: str
+
+
+@dataclass(frozen=True)
+class SharedAlbum:
+    """An album as a guest may see it: until when, whether it may be saved, and who shared it."""
+
+    album: OpenAlbum
+    until: datetime
+    may_save: bool
+    sender: str
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How much a group shares just now: what the red button would end."""
+
+    people: int
+    links: int
+    devices: int
+
+
+# --- what members do -------------------------------------------------------------------------------------------------
+
+
+def list_guests(session: Session, viewer: Member) -> Sequence[Guest]:
+    """The people of the member's group, by name."""
+    return session.scalars(
+        sa.select(Guest).where(Guest.group_id == viewer.group).order_by(sa.func.lower(Guest.name), Guest.id)
+    ).all()
+
+
+def get_guest(session: Session, viewer: Member, *, guest: str) -> Guest:
+    """A guest of the member's group. Raises `NotVisible` for any other."""
+    found = session.scalars(sa.select(Guest).where(Guest.id == guest, Guest.group_id == viewer.group)).one_or_none()
+    if found is None:
+        raise NotVisible
+    return found
+
+
+def add_guest(session: Session, viewer: Member, *, name: str, at: datetime) -> Guest:
+    """A new person, who may see nothing yet."""
+    guest = Guest(group_id=viewer.group, name=name, created_at=at, created_by=viewer.id)
+    session.add(guest)
+    session.flush()
+    return guest
+
+
+def same_name(session: Session, viewer: Member, *, name: str) -> Guest | None:
+    """Somebody of the group who is called the same, to ask whether it is them."""
+    wanted = name.casefold()
+    return next((guest for guest in list_guests(session, viewer) if guest.name.casefold() == wanted), None)
+
+
+def share(
+    session: Session,
+    viewer: Member,
+    *,
+    album: OpenAlbum,
+    guest: Guest,
+    until: datetime,
+    may_save: bool,
+    tokens: Tokens,
+    at: datetime,
+) -> Shared:
+    """The one-tap way: the guest may see the album, and here is a new link for them."""
+    granted = give(session, viewer, album=album, guest=guest, until=until, may_save=may_save, at=at)
+    link, token = make_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
+    return Shared(guest, granted, link, token)
+
+
+def give(
+    session: Session, viewer: Member, *, album: OpenAlbum, guest: Guest, until: datetime, may_save: bool, at: datetime
+) -> Grant:
+    """The guest may see the album until then: a new grant, or another date for the one there is."""
+    grant = session.scalars(sa.select(Grant).where(Grant.guest_id == guest.id, Grant.album_id == album.id)).one_or_none()
+    if grant is None:
+        grant = Grant(guest_id=guest.id, album_id=album.id, created_at=at)
+        session.add(grant)
+    grant.expires_at, grant.may_save, grant.created_by = until, may_save, viewer.id
+    grant.ended_at = grant.ended_by = None
+    activity.record(session, Kind.SHARED, by=viewer, at=at, guest=guest.id, album=album.id)
+    session.flush()
+    return grant
+
+
+def make_link(
+    session: Session, viewer: Member, *, guest: Guest, until: datetime, tokens: Tokens, at: datetime
+) -> tuple[Link, str]:
+    """A new link; the ones before let nobody in any more, and the devices that they let in stay."""
+    session.execute(
+        sa.update(Link)
+        .where(Link.guest_id == guest.id, Link.revoked_at.is_(None), Link.replaced_at.is_(None))
+        .values(replaced_at=at)
+    )
+    issued = tokens.issue(Purpose.LINK)
+    link = Link(
+        guest_id=guest.id,
+        digest=issued.digest,
+        places=rules.PLACES,
+        used=0,
+        created_at=at,
+        created_by=viewer.id,
+        expires_at=until,
+    )
+    session.add(link)
+    activity.record(session, Kind.LINK_MADE, by=viewer, at=at, guest=guest.id)
+    session.flush()
+    return link, issued.value
+
+
+def get_grant(session: Session, viewer: Member, *, grant: str) -> Grant:
+    """A grant of the member's group. Raises `NotVisible` for any other."""
+    found = session.scalars(
+        sa.select(Grant)
+        .join(Grant.guest)
+        .where(Grant.id == grant, Guest.group_id == viewer.group)
+        .options(contains_eager(Grant.guest))
+    ).one_or_none()
+    if found is None:
+        raise NotVisible
+    return found
+
+
+def extend(session: Session, viewer: Member, *, grant: Grant, until: datetime, may_save: bool | None, at: datetime) -> None:
+    """More time, also after the date has passed. Raises `Refused` for a grant that was ended by hand: that takes sharing again."""
+    if grant.ended_by is EndedBy.HAND:
+        raise Refused("ended-by-hand")
+    grant.expires_at = until
+    grant.ended_at = grant.ended_by = None
+    if may_save is not None:
+        grant.may_save = may_save
+    activity.record(session, Kind.SHARING_EXTENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
+
+
+def set_saving(grant: Grant, *, may_save: bool) -> None:
+    """Allow or forbid saving; it holds from the next request on, also for addresses that were copied."""
+    grant.may_save = may_save
+
+
+def end_grant(session: Session, viewer: Member, *, grant: Grant, at: datetime) -> None:
+    """The guest no longer sees this album."""
+    _end_grants(session, Grant.id == grant.id, at=at)
+    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
+
+
+def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
+    """End a link and the devices that it let in."""
+    found = _get_link(session, viewer, link)
+    session.execute(sa.update(Link).where(Link.id == found.id, Link.revoked_at.is_(None)).values(revoked_at=at))
+    _end_devices(session, DeviceRow.link_id == found.id, at=at)
+    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
+    return found
+
+
+def one_more(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
+    """Let one more phone in by this link. Raises `Refused` when it lets nobody in any more."""
+    found = _get_link(session, viewer, link)
+    if state_of_link(found, at) not in (LinkState.LIVE, LinkState.FULL):
+        raise Refused("link-ended")
+    found.places = max(found.places, found.used) + 1
+    return found
+
+
+def remove_device(session: Session, viewer: Member, *, device: str, at: datetime) -> DeviceRow:
+    """End one browser. Raises `NotVisible` for one of another group."""
+    found = session.scalars(
+        sa.select(DeviceRow)
+        .join(Guest, Guest.id == DeviceRow.guest_id)
+        .where(DeviceRow.id == device, Guest.group_id == viewer.group)
+    ).one_or_none()
+    if found is None:
+        raise NotVisible
+    _end_devices(session, DeviceRow.id == found.id, at=at)
+    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
+    return found
+
+
+def stop_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
+    """End everything that a person sees, has and holds."""
+    _stop(session, [guest.id], at=at)
+    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=guest.id)
+
+
+def stop_all(session: Session, viewer: Member, *, at: datetime) -> None:
+    """The red button: end everything that the group shares."""
+    _stop(session, [guest.id for guest in list_guests(session, viewer)], at=at)
+    activity.record(session, Kind.ALL_SHARING_STOPPED, by=viewer, at=at)
+
+
+def rename_guest(guest: Guest, *, name: str) -> None:
+    """Another name for the same person."""
+    guest.name = name
+
+
+def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
+    """Forget a person: what they see, their links and devices go with them."""
+    activity.record(session, Kind.GUEST_DELETED, by=viewer, at=at)
+    session.execute(sa.delete(Guest).where(Guest.id == guest.id))
+
+
+def list_grants(session: Session, *, guest: Guest, master: MasterKey) -> list[tuple[Grant, OpenAlbum]]:
+    """Which albums a person may see, or could see until lately."""
+    grants = session.scalars(
+        sa.select(Grant)
+        .where(Grant.guest_id == guest.id)
+        .options(joinedload(Grant.album))
+        .order_by(Grant.created_at.desc(), Grant.id)
+    )
+    return [(grant, open_album(grant.album, master=master)) for grant in grants]
+
+
+def list_links(session: Session, *, guest: Guest) -> Sequence[Link]:
+    """A person's links that a member has not ended, the newest first."""
+    return session.scalars(
+        sa.select(Link).where(Link.guest_id == guest.id, Link.revoked_at.is_(None)).order_by(Link.created_at.desc(), Link.id)
+    ).all()
+
+
+def list_devices(session: Session, *, guest: Guest, at: datetime) -> Sequence[DeviceRow]:
+    """A person's browsers that are still good."""
+    return session.scalars(
+        sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id, *live_device(at)).order_by(DeviceRow.created_at, DeviceRow.id)
+    ).all()
+
+
+def who_sees(session: Session, *, album: str, at: datetime) -> list[tuple[Guest, Grant]]:
+    """The people who may see an album now."""
+    rows = session.execute(
+        sa.select(Guest, Grant)
+        .join(Grant, Grant.guest_id == Guest.id)
+        .where(Grant.album_id == album, *live_grant(at))
+        .order_by(Guest.name)
+    )
+    return list(rows)
+
+
+def people_by_album(session: Session, *, albums: Sequence[str], at: datetime) -> dict[str, int]:
+    """How many people may see each album now."""
+    rows = session.execute(
+        sa.select(Grant.album_id, sa.func.count()).where(Grant.album_id.in_(albums), *live_grant(at)).group_by(Grant.album_id)
+    )
+    return dict(rows.all())
+
+
+def what_people_see(session: Session, *, guests: Sequence[str], at: datetime) -> dict[str, tuple[int, datetime]]:
+    """For each person who sees anything: how many albums, and until when at the longest."""
+    rows = session.execute(
+        sa.select(Grant.guest_id, sa.func.count(), sa.func.max(Grant.expires_at, type_=Grant.expires_at.type))
+        .where(Grant.guest_id.in_(guests), *live_grant(at))
+        .group_by(Grant.guest_id)
+    )
+    return {guest: (count, until) for guest, count, until in rows}
+
+
+def last_seen(session: Session, *, guests: Sequence[str]) -> dict[str, datetime]:
+    """When each person was last here."""
+    rows = session.execute(
+        sa.select(DeviceRow.guest_id, sa.func.max(DeviceRow.last_seen_at, type_=DeviceRow.last_seen_at.type))
+        .where(DeviceRow.guest_id.in_(guests))
+        .group_by(DeviceRow.guest_id)
+    )
+    return dict(rows.all())
+
+
+def how_much_is_shared(session: Session, viewer: Member, *, at: datetime) -> Sharing:
+    """What the red button would end."""
+    guests = sa.select(Guest.id).where(Guest.group_id == viewer.group)
+    return Sharing(
+        _count(session, sa.select(Grant.guest_id).where(Grant.guest_id.in_(guests), *live_grant(at)).distinct()),
+        _count(
+            session,
+            sa.select(Link.id).where(
+                Link.guest_id.in_(guests), Link.revoked_at.is_(None), Link.replaced_at.is_(None), Link.expires_at > at
+            ),
+        ),
+        _count(session, sa.select(DeviceRow.id).where(DeviceRow.guest_id.in_(guests), *live_device(at))),
+    )
+
+
+# --- what guests' browsers do ----------------------------------------------------------------------------------------
+
+
+def identify(session: Session, *, cookie: bytes, at: datetime) -> tuple[Viewer, Sequence[DeviceRow]]:
+    """The guests whose browser holds this cookie, or Nobody."""
+    rows = session.scalars(
+        sa.select(DeviceRow).where(DeviceRow.cookie_hash == cookie, *live_device(at)).order_by(DeviceRow.created_at, DeviceRow.id)
+    ).all()
+    return (Device(tuple(row.guest_id for row in rows)) if rows else Nobody()), rows
+
+
+def note_visit(session: Session, *, cookie: bytes, at: datetime) -> None:
+    """Note that a known browser was here; one that is used does not fall asleep."""
+    session.execute(
+        sa.update(DeviceRow)
+        .where(DeviceRow.cookie_hash == cookie, *live_device(at))
+        .values(last_seen_at=at, unused_after=at + rules.DEVICE_UNUSED)
+    )
+
+
+def find_link(session: Session, *, token: str, tokens: Tokens) -> Link:
+    """The link behind an address, in any state, with its guest. Raises `NotVisible` when we never made it."""
+    digest = tokens.digest(Purpose.LINK, token)
+    found = session.scalars(sa.select(Link).where(Link.digest == digest).options(joinedload(Link.guest))).one_or_none()
+    if found is None:
+        raise NotVisible
+    return found
+
+
+def state_of_link(link: Link, at: datetime) -> LinkState:
+    """What a link is good for now."""
+    return rules.link_state(
+        expires_at=link.expires_at,
+        revoked_at=link.revoked_at,
+        replaced_at=link.replaced_at,
+        ended_at=link.ended_at,
+        used=link.used,
+        places=link.places,
+        at=at,
+    )
+
+
+def state_of_grant(grant: Grant, at: datetime) -> GrantState:
+    """Whether a grant is good now."""
+    return rules.grant_state(
+        expires_at=grant.expires_at, ended_at=grant.ended_at, ended_by_hand=grant.ended_by is EndedBy.HAND, at=at
+    )
+
+
+def check_link_opens(link: Link, at: datetime) -> LinkState:
+    """LIVE, or FULL when it needs one more place. Raises `NotVisible` when a member ended it and `LinkEnded` past its date."""
+    state = state_of_link(link, at)
+    if state in (LinkState.REVOKED, LinkState.REPLACED):
+        raise NotVisible
+    if state is LinkState.EXPIRED:
+        raise LinkEnded
+    return state
+
+
+def enrol(session: Session, *, link: Link, cookie: bytes | None, label: str, at: datetime) -> Issued | None:
+    """Let a browser in: it becomes a device of the link's guest, under a fresh cookie; what else it was good for moves along.
+
+    The places are counted by one conditional UPDATE, so that fifty taps at once let in exactly as many as there are. Returns None when no
+    place is left.
+    """
+    taken = session.execute(
+        sa.update(Link)
+        .where(
+            Link.id == link.id,
+            Link.used < Link.places,
+            Link.revoked_at.is_(None),
+            Link.replaced_at.is_(None),
+            Link.ended_at.is_(None),
+            Link.expires_at > at,
+        )
+        .values(used=Link.used + 1)
+        .returning(Link.id)
+    ).one_or_none()
+    if taken is None:
+        return None
+    issued = new_cookie()
+    if cookie is not None:
+        session.execute(sa.delete(DeviceRow).where(DeviceRow.cookie_hash == cookie, DeviceRow.guest_id == link.guest_id))
+        session.execute(
+            sa.update(DeviceRow).where(DeviceRow.cookie_hash == cookie, *live_device(at)).values(cookie_hash=issued.digest)
+        )
+    session.add(
+        DeviceRow(
+            guest_id=link.guest_id,
+            link_id=link.id,
+            cookie_hash=issued.digest,
+            label=label,
+            created_at=at,
+            last_seen_at=at,
+            unused_after=at + rules.DEVICE_UNUSED,
+            expires_at=at + rules.DEVICE_LASTS,
+        )
+    )
+    activity.record_device(session, group=link.guest.group_id, guest=link.guest_id, at=at)
+    session.flush()
+    return issued
+
+
+def leave(session: Session, *, cookie: bytes, at: datetime) -> None:
+    """ "This is not my phone": the browser is nobody's device any more."""
+    _end_devices(session, DeviceRow.cookie_hash == cookie, at=at)
+
+
+def list_shared(
+    session: Session, viewer: Device, *, master: MasterKey, at: datetime, guest: str | None = None
+) -> list[SharedAlbum]:
+    """The albums that the people of this device may see, the newest first; of one of them if `guest` is named.
+
+    Raises `AlbumClosed` when all there was has run out by date, `NotVisible` when a member has ended it.
+    """
+    guests = viewer.guests if guest is None else tuple(each for each in viewer.guests if each == guest)
+    rows = _grants(session, Grant.guest_id.in_(guests))
+    match rules.sight([state_of_grant(grant, at) for grant, _ in rows]):
+        case Sight.CLOSED:
+            raise AlbumClosed(next(sender for grant, sender in rows if state_of_grant(grant, at) is GrantState.EXPIRED))
+        case Sight.NOTHING:
+            raise NotVisible
+        case Sight.ALBUMS:
+            live = [(grant, sender) for grant, sender in rows if state_of_grant(grant, at) is GrantState.LIVE]
+    by_album: dict[str, list[tuple[Grant, str]]] = {}
+    for grant, sender in sorted(live, key=lambda row: (row[0].album.created_at, row[0].album_id), reverse=True):
+        by_album.setdefault(grant.album_id, []).append((grant, sender))
+    return [_shared_album(grants, master) for grants in by_album.values()]
+
+
+def get_shared_album(session: Session, viewer: Device, *, album: str, master: MasterKey, at: datetime) -> SharedAlbum:
+    """The door for guests: an album that one of the people of this device may see now.
+
+    Raises `AlbumClosed` when their time for it has run out, `NotVisible` for every other album there is or is not.
+    """
+    rows = _grants(session, Grant.guest_id.in_(viewer.guests), Grant.album_id == album)
+    live = [(grant, sender) for grant, sender in rows if state_of_grant(grant, at) is GrantState.LIVE]
+    if live:
+        return _shared_album(live, master)
+    if rules.sight([state_of_grant(grant, at) for grant, _ in rows]) is Sight.CLOSED:
+        raise AlbumClosed(next(sender for grant, sender in rows if state_of_grant(grant, at) is GrantState.EXPIRED))
+    raise NotVisible
+
+
+def names_of(session: Session, viewer: Device) -> Sequence[Guest]:
+    """The people whose device this is."""
+    return session.scalars(
+        sa.select(Guest).where(Guest.id.in_(viewer.guests)).order_by(sa.func.lower(Guest.name), Guest.id)
+    ).all()
+
+
+# --- what time does --------------------------------------------------------------------------------------------------
+
+
+def end_what_is_over(session: Session, *, at: datetime) -> None:
+    """Write down what has ended by date, so that a clock that is set back revives nothing."""
+    session.execute(
+        sa.update(Grant)
+        .where(Grant.ended_at.is_(None), Grant.expires_at <= at)
+        .values(ended_at=Grant.expires_at, ended_by=EndedBy.DATE)
+    )
+    session.execute(sa.update(Link).where(Link.ended_at.is_(None), Link.expires_at <= at).values(ended_at=Link.expires_at))
+    over = sa.or_(DeviceRow.expires_at <= at, DeviceRow.unused_after <= at)
+    session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None), over).values(ended_at=at))
+
+
+def live_grant(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """The rule of `rules.grant_state` for LIVE, in SQL."""
+    return Grant.ended_at.is_(None), Grant.expires_at > at
+
+
+def live_device(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """The rule of `rules.device_live`, in SQL."""
+    return DeviceRow.ended_at.is_(None), DeviceRow.expires_at > at, DeviceRow.unused_after > at
+
+
+def _grants(session: Session, *which: sa.ColumnElement[bool]) -> list[tuple[Grant, str]]:
+    rows = session.execute(
+        sa.select(Grant, Account.name)
+        .join(Grant.album)
+        .outerjoin(Account, Account.id == Grant.created_by)
+        .where(*which)
+        .options(contains_eager(Grant.album))
+    )
+    return [(grant, sender or "") for grant, sender in rows]
+
+
+def _shared_album(grants: Sequence[tuple[Grant, str]], master: MasterKey) -> SharedAlbum:
+    longest, sender = max(grants, key=lambda row: row[0].expires_at)
+    return SharedAlbum(
+        open_album(longest.album, master=master), longest.expires_at, any(grant.may_save for grant, _ in grants), sender
+    )
+
+
+def _get_link(session: Session, viewer: Member, link: str) -> Link:
+    found = session.scalars(
+        sa.select(Link)
+        .join(Link.guest)
+        .where(Link.id == link, Guest.group_id == viewer.group)
+        .options(contains_eager(Link.guest))
+    ).one_or_none()
+    if found is None:
+        raise NotVisible
+    return found
+
+
+def _stop(session: Session, guests: Sequence[str], *, at: datetime) -> None:
+    _end_grants(session, Grant.guest_id.in_(guests), at=at)
+    session.execute(sa.update(Link).where(Link.guest_id.in_(guests), Link.revoked_at.is_(None)).values(revoked_at=at))
+    _end_devices(session, DeviceRow.guest_id.in_(guests), at=at)
+
+
+def _end_grants(session: Session, which: sa.ColumnElement[bool], *, at: datetime) -> None:
+    """Also those past their date: from now on they have been ended by hand, and no name is told any more."""
+    session.execute(sa.update(Grant).where(which).values(ended_at=at, ended_by=EndedBy.HAND))
+
+
+def _end_devices(session: Session, which: sa.ColumnElement[bool], *, at: datetime) -> None:
+    session.execute(sa.update(DeviceRow).where(which, DeviceRow.ended_at.is_(None)).values(ended_at=at))
+
+
+def _count(session: Session, query: sa.Select[str]) -> int:
+    return session.scalars(sa.select(sa.func.count()).select_from(query.subquery())).one()

@@ -1,0 +1,456 @@
+"""Sharing as members do it, and the door that a link opens. What guests then see is in `app/viewing`."""
+
+from datetime import timedelta
+from typing import Any
+
+import segno
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
+from flask import session as form_session
+from flask_wtf.csrf import CSRFError
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from app.accounts import service as accounts
+from app.albums import service as albums
+from app.albums.service import OpenAlbum
+from app.errors import Refused
+from app.media import service as media
+from app.media.tiles import tile
+from app.security.permissions import Action, Asks
+from app.security.viewer import Device, Member, Viewer
+from app.sharing import rules, service
+from app.sharing.forms import GiveForm, GuestForm, PeriodForm, ShareForm, StopAllForm
+from app.sharing.models import Guest, Link
+from app.sharing.rules import GrantState, LinkState
+from app.web.access import FOREVER, allow, check_form_token, sent_form_token
+from app.web.errors import wants_json
+from app.web.house import house, session
+from app.web.labels import device_label
+from app.web.viewer import cookie, credential, give_cookie, member, sent_cookie, take_cookie, was_here
+
+pages = Blueprint("sharing", __name__)
+
+
+def identify(digest: bytes) -> Viewer:
+    """The guests' device behind a cookie; notes the visit at most once an hour."""
+    at = house().clock.now()
+    with house().database.reading() as look:
+        viewer, rows = service.identify(look, cookie=digest, at=at)
+    if any(was_here(row.last_seen_at, at) for row in rows):
+        with house().database.writing() as write:
+            service.note_visit(write, cookie=digest, at=at)
+    return viewer
+
+
+# --- sharing an album ------------------------------------------------------------------------------------------------
+
+
+@pages.get("/albums/<album>/share")
+@allow(Action.SHARE)
+def share(album: str) -> str:
+    return _share_page(_album(album), ShareForm(formdata=None))
+
+
+@pages.post("/albums/<album>/share")
+@allow(Action.SHARE)
+def do_share(album: str) -> Response:
+    """The one-tap way: a person, a grant and a link in one step."""
+    found, form, at = _album(album), ShareForm(), house().clock.now()
+    until = form.end(at=at, max_days=house().settings.max_days) if form.validate() else None
+    guest = _whom(form) if until is not None else None
+    if until is None or guest is None:
+        if wants_json():
+            raise Refused(_first_error(form))
+        return make_response(_share_page(found, form), 400)
+    shared = service.share(
+        session(), member(), album=found, guest=guest, until=until, may_save=form.may_save.data, tokens=house().tokens, at=at
+    )
+    if wants_json():
+        return make_response(
+            jsonify(guest=guest.id, grant=shared.grant.id, link=_address(shared.token), expires_at=until.isoformat()), 201
+        )
+    return _link_page(guest, shared.link, shared.token, found)
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/people")
+@allow(Action.SHARE)
+def people() -> Response:
+    guests = service.list_guests(session(), member())
+    if wants_json():
+        return make_response(jsonify(people=[{"id": guest.id, "name": guest.name} for guest in guests]))
+    return make_response(_people_page(GuestForm(formdata=None)))
+
+
+@pages.post("/people")
+@allow(Action.SHARE)
+def add_person() -> Response:
+    form = GuestForm()
+    if not form.validate():
+        if wants_json():
+            raise Refused(_first_error(form))
+        return make_response(_people_page(form), 400)
+    guest = service.add_guest(session(), member(), name=form.name.data, at=house().clock.now())
+    if wants_json():
+        return make_response(jsonify(id=guest.id, name=guest.name), 201)
+    return _to_person(guest.id)
+
+
+@pages.get("/people/<guest>")
+@allow(Action.SHARE)
+def person(guest: str) -> Response:
+    found, at = _guest(guest), house().clock.now()
+    grants = service.list_grants(session(), guest=found, master=house().master)
+    links = [(link, service.state_of_link(link, at)) for link in service.list_links(session(), guest=found)]
+    devices = service.list_devices(session(), guest=found, at=at)
+    live = {grant.id for grant, _ in grants if grant.ended_at is None and grant.expires_at > at}
+    if wants_json():
+        return make_response(
+            jsonify(
+                grants=[
+                    {"id": grant.id, "album": album.id, "until": grant.expires_at.isoformat()}
+                    for grant, album in grants
+                    if grant.id in live
+                ],
+                links=[
+                    {"id": link.id, "expires_at": link.expires_at.isoformat()}
+                    for link, state in links
+                    if state is not LinkState.EXPIRED
+                ],
+                devices=[{"id": device.id, "last_seen": device.last_seen_at.isoformat()} for device in devices],
+            )
+        )
+    covers = media.covers(session(), albums=[album.row for _, album in grants])
+    given = {album.id for grant, album in grants if grant.id in live}
+    return make_response(
+        render_template(
+            "sharing/person.html",
+            guest=found,
+            grants=[
+                {
+                    "id": grant.id,
+                    "album_title": album.title,
+                    "album_href": url_for("viewing.album", album=album.id),
+                    "cover": tile(covers[album.id], album.key, Asks.MEMBER) if album.id in covers else None,
+                    "until": grant.expires_at if grant.id in live else grant.ended_at or grant.expires_at,
+                    "may_save": grant.may_save,
+                    "live": grant.id in live,
+                    "by_hand": service.state_of_grant(grant, at) is GrantState.ENDED,
+                }
+                for grant, album in grants
+            ],
+            links=[_link_facts(link, state) for link, state in links],
+            devices=[
+                {"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices
+            ],
+            albums_to_give=[
+                {"id": album.id, "title": album.title}
+                for album in albums.list_albums(session(), member(), master=house().master)
+                if album.id not in given
+            ],
+        )
+    )
+
+
+@pages.post("/people/<guest>/edit")
+@allow(Action.SHARE)
+def edit(guest: str) -> Response:
+    found, form = _guest(guest), GuestForm()
+    if not form.validate():
+        raise Refused(_first_error(form))
+    service.rename_guest(found, name=form.name.data)
+    return _to_person(found.id)
+
+
+@pages.post("/people/<guest>/delete")
+@allow(Action.SHARE)
+def delete(guest: str) -> Response:
+    service.delete_guest(session(), member(), guest=_guest(guest), at=house().clock.now())
+    return redirect(url_for(".people"), 303)
+
+
+@pages.post("/people/<guest>/stop")
+@allow(Action.SHARE)
+def stop_guest(guest: str) -> Response:
+    found = _guest(guest)
+    service.stop_guest(session(), member(), guest=found, at=house().clock.now())
+    return _to_person(found.id)
+
+
+# --- grants, links, devices ------------------------------------------------------------------------------------------
+
+
+@pages.post("/people/<guest>/grants")
+@allow(Action.SHARE)
+def give(guest: str) -> Response:
+    found, form, at = _guest(guest), GiveForm(), house().clock.now()
+    until = form.end(at=at, max_days=house().settings.max_days) if form.validate() else None
+    if until is None:
+        raise Refused(_first_error(form), days=house().settings.max_days)
+    grant = service.give(
+        session(), member(), album=_album(form.album.data), guest=found, until=until, may_save=form.may_save.data, at=at
+    )
+    if wants_json():
+        return make_response(jsonify(id=grant.id, expires_at=until.isoformat()), 201)
+    return _to_person(found.id)
+
+
+@pages.post("/grants/<grant>/extend")
+@allow(Action.SHARE)
+def extend(grant: str) -> Response:
+    """More time by `days` on top of what is left, or another end by `until`; the form says again whether they may save."""
+    found, form, at = service.get_grant(session(), member(), grant=grant), PeriodForm(), house().clock.now()
+    until = form.end(at=at, max_days=house().settings.max_days)
+    if until is None:
+        raise Refused(_first_error(form), days=house().settings.max_days)
+    if not form.until.data:
+        days = (until - at).days
+        until = rules.extended(expires_at=found.expires_at, days=days, at=at, max_days=house().settings.max_days)
+    may_save = form.may_save.data if "may_save" in request.form else None
+    service.extend(session(), member(), grant=found, until=until, may_save=may_save, at=at)
+    if wants_json():
+        return make_response(jsonify(id=found.id, expires_at=until.isoformat()))
+    return _to_person(found.guest_id)
+
+
+@pages.post("/grants/<grant>/saving")
+@allow(Action.SHARE)
+def saving(grant: str) -> Response:
+    """Allow or forbid saving, at once."""
+    found = service.get_grant(session(), member(), grant=grant)
+    service.set_saving(found, may_save=PeriodForm().may_save.data)
+    return _to_person(found.guest_id)
+
+
+@pages.post("/grants/<grant>/end")
+@allow(Action.SHARE)
+def end_grant(grant: str) -> Response:
+    found = service.get_grant(session(), member(), grant=grant)
+    service.end_grant(session(), member(), grant=found, at=house().clock.now())
+    return _to_person(found.guest_id)
+
+
+@pages.post("/people/<guest>/links")
+@allow(Action.SHARE)
+def new_link(guest: str) -> Response:
+    """A new link, told this once; the ones before let nobody in any more."""
+    found, form, at = _guest(guest), PeriodForm(), house().clock.now()
+    until = form.end(at=at, max_days=house().settings.max_days)
+    if until is None:
+        raise Refused(_first_error(form), days=house().settings.max_days)
+    link, token = service.make_link(session(), member(), guest=found, until=until, tokens=house().tokens, at=at)
+    if wants_json():
+        return make_response(jsonify(id=link.id, link=_address(token), expires_at=until.isoformat()), 201)
+    return _link_page(found, link, token, None)
+
+
+@pages.post("/links/<link>/revoke")
+@allow(Action.SHARE)
+def revoke_link(link: str) -> Response:
+    return _to_person(service.revoke_link(session(), member(), link=link, at=house().clock.now()).guest_id)
+
+
+@pages.post("/links/<link>/one-more")
+@allow(Action.SHARE)
+def one_more(link: str) -> Response:
+    return _to_person(service.one_more(session(), member(), link=link, at=house().clock.now()).guest_id)
+
+
+@pages.post("/devices/<device>/remove")
+@allow(Action.SHARE)
+def remove_device(device: str) -> Response:
+    return _to_person(service.remove_device(session(), member(), device=device, at=house().clock.now()).guest_id)
+
+
+@pages.get("/stop-sharing")
+@allow(Action.STOP_ALL_SHARING)
+def stop_all() -> str:
+    return _stop_all_page(StopAllForm(formdata=None))
+
+
+@pages.post("/stop-sharing")
+@allow(Action.STOP_ALL_SHARING)
+def do_stop_all() -> Response:
+    form, at = StopAllForm(), house().clock.now()
+    try:
+        accounts.confirm(
+            session(), member(), cookie=cookie(), password=form.password.data or "", passwords=house().passwords, at=at
+        )
+    except Refused as refusal:
+        if wants_json():
+            raise
+        form.password.errors = [refusal.reason]
+        return make_response(_stop_all_page(form), 400)
+    service.stop_all(session(), member(), at=at)
+    return redirect(url_for(".people"), 303)
+
+
+# --- the door --------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/i/<token>")
+@allow(Action.KNOCK)
+def invite(token: str) -> Response:
+    """The neutral page: a button, and not a word about whose photos or which. Bots and scanners see this too."""
+    link = service.find_link(session(), token=token, tokens=house().tokens)
+    known = _known_here(link)
+    if known is not None:
+        return known
+    service.check_link_opens(link, house().clock.now())
+    return make_response(render_template("sharing/invite.html", again=False))
+
+
+@pages.post("/i/<token>")
+@allow(Action.KNOCK, checks_own_token=True)
+def open_invite(token: str) -> Response:
+    """The tap on the button: this browser becomes one of the guest's devices."""
+    try:
+        check_form_token(sent_form_token(), time_limit=FOREVER)
+    except CSRFError:
+        service.check_link_opens(service.find_link(session(), token=token, tokens=house().tokens), house().clock.now())
+        return make_response(render_template("sharing/invite.html", again=True), 400)
+    link, at = service.find_link(session(), token=token, tokens=house().tokens), house().clock.now()
+    known = _known_here(link)
+    if known is not None:
+        return known
+    service.check_link_opens(link, at)
+    issued = service.enrol(
+        session(), link=link, cookie=sent_cookie(Asks.DEVICE), label=device_label(request.user_agent.string), at=at
+    )
+    if issued is None:
+        return make_response(render_template("sharing/invite_full.html"), 403)
+    form_session.clear()
+    response = make_response(redirect(url_for("viewing.shared"), 303))
+    give_cookie(response, Asks.DEVICE, issued, keep=rules.DEVICE_LASTS)
+    return response
+
+
+@pages.post("/shared/leave")
+@allow(Action.SEE_SHARED)
+def leave() -> Response:
+    """ "This is not my phone"."""
+    service.leave(session(), cookie=cookie(), at=house().clock.now())
+    response = make_response(redirect(url_for("groups.home"), 303))
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    take_cookie(response, Asks.DEVICE)
+    return response
+
+
+def _known_here(link: Link) -> Response | None:
+    """The answer for a browser that need not be let in: it is the guest's already, or a member's of the same group."""
+    device = credential(Asks.DEVICE).viewer
+    if isinstance(device, Device) and link.guest_id in device.guests:
+        return redirect(url_for("viewing.shared"), 303)
+    viewer = credential(Asks.MEMBER).viewer
+    if isinstance(viewer, Member) and viewer.group == link.guest.group_id:
+        return make_response(render_template("sharing/invite_member.html", guest=_about(link.guest)))
+    return None
+
+
+def _whom(form: ShareForm) -> Guest | None:
+    """The person a link is for. Somebody new with a name we know is asked about first: two people can be called Rose, and the
+    wrong one must not see the photos."""
+    if form.guest.data:
+        return _guest(form.guest.data)
+    if not form.name.data:
+        form.name.errors = ["name-missing"]
+        return None
+    known = None if wants_json() or form.another.data else service.same_name(session(), member(), name=form.name.data)
+    if known is not None:
+        form.guest.data, form.guest.errors = known.id, ["name-known"]
+        return None
+    return service.add_guest(session(), member(), name=form.name.data, at=house().clock.now())
+
+
+def _album(album: str) -> OpenAlbum:
+    return albums.get_album(session(), member(), album=album, master=house().master)
+
+
+def _guest(guest: str) -> Guest:
+    return service.get_guest(session(), member(), guest=guest)
+
+
+def _to_person(guest: str) -> Response:
+    return redirect(url_for(".person", guest=guest), 303)
+
+
+def _address(token: str) -> str:
+    """The whole address of a link, always on the instance's own host."""
+    return house().settings.base_url + url_for(".invite", token=token)
+
+
+def _first_error(form: Any) -> str:
+    return str(next(field.errors[0] for field in form if field.errors))
+
+
+def _link_page(guest: Guest, link: Link, token: str, album: OpenAlbum | None) -> Response:
+    address = _address(token)
+    page = render_template(
+        "sharing/link_ready.html",
+        guest=_about(guest),
+        album={"title": album.title, "href": url_for("viewing.album", album=album.id)} if album else None,
+        link=address,
+        expires=link.expires_at,
+        qr_svg=Markup(segno.make(address, error="m", micro=False).svg_inline(omitsize=True, border=2)),
+    )
+    return make_response(page, 201)
+
+
+def _about(guest: Guest) -> dict[str, str]:
+    return {"id": guest.id, "name": guest.name, "href": url_for(".person", guest=guest.id)}
+
+
+def _link_facts(link: Link, state: LinkState) -> dict[str, Any]:
+    words = {LinkState.LIVE: "live", LinkState.FULL: "full", LinkState.REPLACED: "replaced"}
+    return {
+        "id": link.id,
+        "made": link.created_at,
+        "expires": link.expires_at,
+        "places_left": max(0, link.places - link.used),
+        "state": words.get(state, "ended"),
+    }
+
+
+def _share_page(album: OpenAlbum, form: ShareForm) -> str:
+    return render_template(
+        "sharing/share.html",
+        album={"id": album.id, "title": album.title, "href": url_for("viewing.album", album=album.id)},
+        guests=service.list_guests(session(), member()),
+        form=form,
+        days_choices=[days for days in rules.DAYS if days <= house().settings.max_days],
+        until_max=(house().clock.now() + timedelta(days=house().settings.max_days - 1)).astimezone().date().isoformat(),
+    )
+
+
+def _people_page(form: GuestForm) -> str:
+    at = house().clock.now()
+    guests = service.list_guests(session(), member())
+    ids = [guest.id for guest in guests]
+    seeing, seen = service.what_people_see(session(), guests=ids, at=at), service.last_seen(session(), guests=ids)
+    return render_template(
+        "sharing/people.html",
+        form=form,
+        people=[
+            {
+                "id": guest.id,
+                "name": guest.name,
+                "href": url_for(".person", guest=guest.id),
+                "albums": seeing.get(guest.id, (0, None))[0],
+                "until": seeing.get(guest.id, (0, None))[1],
+                "last_seen": seen.get(guest.id),
+            }
+            for guest in guests
+        ],
+    )
+
+
+def _stop_all_page(form: StopAllForm) -> str:
+    at = house().clock.now()
+    return render_template(
+        "sharing/stop_all.html",
+        form=form,
+        counts=service.how_much_is_shared(session(), member(), at=at),
+        ask_password=accounts.needs_password(session(), cookie=cookie(), at=at),
+    )
