@@ -1,0 +1,22 @@
+"""How long uploads wait and how often they are tried: pure decisions."""
+
+from datetime import datetime, timedelta
+
+MOST_ATTEMPTS = 3
+"""A photo whose preparation killed the worker so often is refused, and the worker goes on."""
+
+KEPT_AFTER_REFUSAL = timedelta(days=7)
+"""How long the file of a refused photo is kept sealed behind "Try again": our decoder may be at fault."""
+
+NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film", "unsupported", "lost"})
+"""What trying again can't mend: such a file is destroyed at once."""
+
+
+def keep_until(reason: str, at: datetime) -> datetime | None:
+    """Until when the file of a photo refused for this reason is kept, None for not at all."""
+    return None if reason in NOT_WORTH_KEEPING else at + KEPT_AFTER_REFUSAL
+
+
+def out_of_attempts(attempts: int) -> bool:
+    """Whether a photo that has been taken so often is given up."""
+    return attempts >= MOST_ATTEMPTS

@@ -1,0 +1,313 @@
+"""From an upload to something safe to show: what is written down at each step.
+
+received (the file is sealed and safe, its row and its job are one transaction) -> ready or refused. The slow part between is
+`app.ingest.jobs`; the file on its way in is `app.ingest.receiving`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.activity import service as activity
+from app.activity.models import Activity, Kind
+from app.albums.models import Album
+from app.albums.service import OpenAlbum, open_album, remove_objects
+from app.errors import Refused
+from app.groups.models import Group
+from app.ids import new_id
+from app.ingest import rules
+from app.ingest.decoding import Decoded
+from app.jobs.port import Jobs
+from app.media.models import Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
+from app.media.service import saved_name
+from app.security.sealing import AlbumKey, MasterKey
+from app.security.viewer import Member
+from app.storage.sealed import SealedKey
+
+PREPARE_PHOTO = "prepare-photo"
+"""The job that makes a photo of an upload."""
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A file that has arrived whole: the sealed object, its keyed hash and the name it had on the phone. `refused` is the reason
+    when it is known on arrival that it can't become a photo; its object is gone then."""
+
+    name: str
+    fingerprint: bytes
+    object_name: str | None
+    sealed: SealedKey
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What we say about a file: under which id, in which state, and whether the album had it already."""
+
+    id: str
+    name: str
+    state: PhotoState
+    reason: str | None = None
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An upload that a worker has taken: all it needs, without the database."""
+
+    photo: str
+    group: str
+    key: AlbumKey
+    object_name: str
+    sealed: SealedKey
+
+
+@dataclass(frozen=True)
+class Written:
+    """A rendition that lies in storage."""
+
+    name: RenditionName
+    object_name: str
+    sealed: SealedKey
+    mime: str
+    width: int
+    height: int
+
+
+def room_left(session: Session, *, group: str, quota: int) -> int:
+    """How many bytes a group may still store; its own quota goes before the instance's."""
+    used = session.scalars(sa.select(sa.func.coalesce(sa.func.sum(Photo.stored), 0)).where(Photo.group_id == group)).one()
+    own = session.scalars(sa.select(Group.quota).where(Group.id == group)).one()
+    return max(0, (quota if own is None else own) - used)
+
+
+def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arrived, jobs: Jobs, at: datetime) -> Receipt:
+    """Write down a file that has arrived, with its job. Once this is committed, we have it.
+
+    The same bytes twice in an album are one photo; when they were refused before, they get another chance.
+    """
+    session.execute(sa.select(Album.id).where(Album.id == album.id).with_for_update())  # numbers are given one at a time
+    known = session.execute(
+        sa.select(Photo, Upload)
+        .outerjoin(Upload, Upload.photo_id == Photo.id)
+        .where(Photo.album_id == album.id, Photo.fingerprint == arrived.fingerprint)
+    ).one_or_none()
+    if known is not None:
+        photo, upload = known
+        if photo.state is PhotoState.REFUSED and arrived.refused is None and upload is not None:
+            _take_again(session, photo, upload, arrived, jobs=jobs, at=at)
+            return Receipt(photo.id, arrived.name, photo.state)
+        return Receipt(photo.id, arrived.name, photo.state, photo.reason, duplicate=True)
+    photo = _new_photo(session, viewer, album, arrived, at)
+    if arrived.refused is None:
+        jobs.enqueue(session, PREPARE_PHOTO, photo.id, group=viewer.group)
+    _note_added(session, viewer, album.id, at)
+    return Receipt(photo.id, arrived.name, photo.state, photo.reason)
+
+
+def take(session: Session, *, photo: str, master: MasterKey, jobs: Jobs, at: datetime) -> Waiting | None:
+    """Take a photo to prepare it; the attempt is counted now, so that a file that kills its worker is not tried for ever.
+
+    None when there is nothing to do: it is done, gone, or has just been given up.
+    """
+    found = session.execute(
+        sa.select(Photo, Upload, Album)
+        .join(Upload, Upload.photo_id == Photo.id)
+        .join(Album, Album.id == Photo.album_id)
+        .where(Photo.id == photo, Photo.state == PhotoState.RECEIVED)
+    ).one_or_none()
+    if found is None:
+        return None
+    row, upload, album = found
+    if rules.out_of_attempts(upload.attempts):
+        _refuse(session, row, upload, "failed", jobs=jobs, at=at)
+        return None
+    upload.attempts += 1
+    assert upload.object_name is not None and upload.wrapped_key is not None
+    return Waiting(
+        row.id, row.group_id, open_album(album, master=master).key, upload.object_name, SealedKey(upload.wrapped_key, upload.size)
+    )
+
+
+def give_back(session: Session, *, waiting: Waiting) -> None:
+    """Uncount an attempt that failed by no fault of the file."""
+    found = _still_waiting(session, waiting)
+    if found is not None:
+        found[1].attempts -= 1
+
+
+def make_ready(
+    session: Session, *, waiting: Waiting, decoded: Decoded, written: Sequence[Written], jobs: Jobs, at: datetime
+) -> bool:
+    """Show a photo: its renditions are in storage; its upload is destroyed. False when it was deleted or done meanwhile."""
+    found = _still_waiting(session, waiting)
+    if found is None:
+        return False
+    photo, upload = found
+    session.add_all(
+        Rendition(
+            photo_id=photo.id,
+            name=each.name,
+            object_name=each.object_name,
+            wrapped_key=each.sealed.wrapped,
+            size=each.sealed.size,
+            mime=each.mime,
+            width=each.width,
+            height=each.height,
+        )
+        for each in written
+    )
+    photo.state = PhotoState.READY
+    photo.reason = None
+    photo.width, photo.height = decoded.width, decoded.height
+    photo.taken_at = decoded.taken_at or photo.taken_at
+    photo.sealed_thumbhash = waiting.key.seal_field("thumbhash", photo.id, decoded.thumbhash)
+    photo.removed = list(decoded.removed)
+    photo.stored = sum(each.sealed.size for each in written)
+    photo.changed_at = at
+    session.delete(upload)
+    remove_objects(session, names=[waiting.object_name], group=waiting.group, jobs=jobs, at=at)
+    return True
+
+
+def refuse(session: Session, *, waiting: Waiting, reason: str, jobs: Jobs, at: datetime) -> None:
+    """Say that a photo can't be shown; its file is destroyed, or kept a week behind "Try again" when that could help."""
+    found = _still_waiting(session, waiting)
+    if found is not None:
+        _refuse(session, *found, reason, jobs=jobs, at=at)
+
+
+def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
+    """Try a refused photo again. Raises `Refused` when its file is not there any more."""
+    upload = session.get(Upload, photo.id)
+    if photo.state is not PhotoState.REFUSED or upload is None or upload.object_name is None:
+        raise Refused("nothing-to-retry")
+    upload.attempts, upload.keep_until = 0, None
+    _hand_over(session, photo, upload, jobs=jobs, at=at)
+
+
+def list_unfinished(
+    session: Session, *, album: OpenAlbum, states: Sequence[PhotoState]
+) -> list[tuple[Photo, Upload | None, str]]:
+    """Photos of an album in these states with their upload and the name to call them by, in the order in which they came."""
+    rows = session.execute(
+        sa.select(Photo, Upload)
+        .outerjoin(Upload, Upload.photo_id == Photo.id)
+        .where(Photo.album_id == album.id, Photo.state.in_(states))
+        .order_by(Photo.number)
+    )
+    return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in rows]
+
+
+def enqueue_forgotten(session: Session, *, jobs: Jobs, at: datetime) -> int:
+    """Hand every received photo that has no live job to the workers again; returns how many."""
+    live = jobs.live_subjects(session, PREPARE_PHOTO)
+    waiting = session.execute(
+        sa.select(Photo, Upload).join(Upload, Upload.photo_id == Photo.id).where(Photo.state == PhotoState.RECEIVED)
+    )
+    forgotten = [(photo, upload) for photo, upload in waiting if photo.id not in live]
+    for photo, upload in forgotten:
+        _hand_over(session, photo, upload, jobs=jobs, at=at)
+    return len(forgotten)
+
+
+def drop_old_uploads(session: Session, *, jobs: Jobs, at: datetime) -> None:
+    """Destroy the files of refused photos whose week is over."""
+    rows = session.execute(sa.select(Photo, Upload).join(Upload, Upload.photo_id == Photo.id).where(Upload.keep_until <= at))
+    for photo, upload in rows:
+        _destroy_file(session, photo, upload, jobs=jobs, at=at)
+
+
+def _new_photo(session: Session, viewer: Member, album: OpenAlbum, arrived: Arrived, at: datetime) -> Photo:
+    highest = session.scalars(sa.select(sa.func.coalesce(sa.func.max(Photo.number), 0)).where(Photo.album_id == album.id)).one()
+    photo = Photo(
+        id=new_id(),
+        album_id=album.id,
+        group_id=viewer.group,
+        kind=PhotoKind.PHOTO,
+        state=PhotoState.REFUSED if arrived.refused else PhotoState.RECEIVED,
+        reason=arrived.refused,
+        number=highest + 1,
+        taken_at=at.astimezone().replace(tzinfo=None),
+        fingerprint=arrived.fingerprint,
+        removed=[],
+        stored=arrived.sealed.size if arrived.object_name else 0,
+        created_at=at,
+        created_by=viewer.id,
+        changed_at=at,
+    )
+    session.add(photo)
+    session.flush()
+    session.add(
+        Upload(
+            photo_id=photo.id,
+            object_name=arrived.object_name,
+            wrapped_key=arrived.sealed.wrapped if arrived.object_name else None,
+            size=arrived.sealed.size,
+            sealed_name=album.key.seal_field("file-name", photo.id, arrived.name),
+            attempts=0,
+            generation=0,
+            received_at=at,
+        )
+    )
+    return photo
+
+
+def _take_again(session: Session, photo: Photo, upload: Upload, arrived: Arrived, *, jobs: Jobs, at: datetime) -> None:
+    if upload.object_name is not None:
+        remove_objects(session, names=[upload.object_name], group=photo.group_id, jobs=jobs, at=at)
+    upload.object_name, upload.wrapped_key, upload.size = arrived.object_name, arrived.sealed.wrapped, arrived.sealed.size
+    upload.attempts, upload.received_at, upload.keep_until = 0, at, None
+    photo.stored = arrived.sealed.size
+    _hand_over(session, photo, upload, jobs=jobs, at=at)
+
+
+def _hand_over(session: Session, photo: Photo, upload: Upload, *, jobs: Jobs, at: datetime) -> None:
+    upload.generation += 1
+    photo.state, photo.reason, photo.changed_at = PhotoState.RECEIVED, None, at
+    jobs.enqueue(session, PREPARE_PHOTO, photo.id, group=photo.group_id, generation=upload.generation)
+
+
+def _still_waiting(session: Session, waiting: Waiting) -> tuple[Photo, Upload] | None:
+    found = session.execute(
+        sa.select(Photo, Upload)
+        .join(Upload, Upload.photo_id == Photo.id)
+        .where(Photo.id == waiting.photo, Photo.state == PhotoState.RECEIVED, Upload.object_name == waiting.object_name)
+        .with_for_update()
+    ).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+def _refuse(session: Session, photo: Photo, upload: Upload, reason: str, *, jobs: Jobs, at: datetime) -> None:
+    photo.state, photo.reason, photo.changed_at = PhotoState.REFUSED, reason, at
+    upload.keep_until = rules.keep_until(reason, at)
+    if upload.keep_until is None:
+        _destroy_file(session, photo, upload, jobs=jobs, at=at)
+
+
+def _destroy_file(session: Session, photo: Photo, upload: Upload, *, jobs: Jobs, at: datetime) -> None:
+    if upload.object_name is not None:
+        remove_objects(session, names=[upload.object_name], group=photo.group_id, jobs=jobs, at=at)
+    upload.object_name = upload.wrapped_key = upload.keep_until = None
+    photo.stored = 0
+
+
+def _name(photo: Photo, upload: Upload | None, key: AlbumKey) -> str:
+    return (
+        key.open_field("file-name", photo.id, upload.sealed_name).decode() if upload else saved_name(photo.number, "image/jpeg")
+    )
+
+
+def _note_added(session: Session, viewer: Member, album: str, at: datetime) -> None:
+    """One line for a whole batch: "Anna added photos" is told once an hour."""
+    noted = sa.select(Activity.id).where(
+        Activity.group_id == viewer.group,
+        Activity.kind == Kind.PHOTOS_ADDED,
+        Activity.album_id == album,
+        Activity.at > at.replace(minute=0, second=0, microsecond=0),
+    )
+    if session.scalars(noted.limit(1)).one_or_none() is None:
+        activity.record(session, Kind.PHOTOS_ADDED, by=viewer, at=at, album=album)
