@@ -1,0 +1,77 @@
+"""The worker: which jobs there are, and what is looked after every minute."""
+
+import signal
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.accounts import service as accounts
+from app.activity import service as activity
+from app.house import House
+from app.ingest import jobs as ingest
+from app.ingest.decoding import Decoder
+from app.instance import note_time
+from app.jobs.engine import run_worker
+from app.jobs.port import Handler
+from app.media import jobs as media
+from app.sharing import service as sharing
+from app.storage.local import Local
+
+STORAGE_SWEEP = timedelta(hours=6)
+
+
+def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
+    """Every job of every room."""
+    return {**ingest.handlers(house, decoder), **media.handlers(house)}
+
+
+def sweeps(house: House) -> list[Callable[[], None]]:
+    """What is looked after every minute, by whichever worker comes first. All of it may be repeated at any time."""
+    return [
+        lambda: _in_a_transaction(house),
+        lambda: ingest.enqueue_forgotten_uploads(house),
+        lambda: ingest.drop_old_uploads(house),
+        lambda: media.enqueue_forgotten_removals(house),
+        _Seldom(house, _tidy_storage),
+    ]
+
+
+def work(house: House) -> None:
+    """Be a worker until told to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    decoder = Decoder()
+    try:
+        run_worker(house.settings, house.database, handlers(house, decoder), sweeps(house), stop)
+    finally:
+        decoder.close()
+
+
+def _in_a_transaction(house: House) -> None:
+    at = house.clock.now()
+    with house.database.writing() as session:
+        note_time(session, clock=house.clock)
+        sharing.end_what_is_over(session, at=at)
+        accounts.forget_ended(session, at=at)
+        activity.forget_old(session, at=at)
+
+
+def _tidy_storage(house: House) -> None:
+    media.remove_unclaimed_objects(house)
+    if isinstance(house.storage, Local):
+        house.storage.clear_incoming(house.clock.now() - media.UNCLAIMED)
+
+
+class _Seldom:
+    """A sweep that walks through all of storage, and so waits some hours between two walks."""
+
+    def __init__(self, house: House, sweep: Callable[[House], None]) -> None:
+        self._house, self._sweep = house, sweep
+        self._next: datetime | None = None
+
+    def __call__(self) -> None:
+        now = self._house.clock.now()
+        if self._next is None or now >= self._next:
+            self._next = now + STORAGE_SWEEP
+            self._sweep(self._house)

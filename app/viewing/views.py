@@ -1,0 +1,207 @@
+"""The pages that show photos: one family of templates, two powers.
+
+A member's pages load through `albums` and `media`, a guest's through `sharing.get_shared_album`; what they show is put together by the
+same few functions here.
+"""
+
+from typing import Any
+
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.albums import service as albums
+from app.albums.forms import AlbumForm
+from app.albums.service import OpenAlbum
+from app.ingest import service as ingest
+from app.media import service as media
+from app.media.forms import CaptionForm
+from app.media.models import Photo, PhotoState, RenditionName
+from app.media.tiles import address, tile
+from app.security.permissions import Action, Asks
+from app.sharing import service as sharing
+from app.web.access import allow
+from app.web.errors import wants_json
+from app.web.house import house, session
+from app.web.viewer import device, member
+
+pages = Blueprint("viewing", __name__)
+
+
+# --- for members -----------------------------------------------------------------------------------------------------
+
+
+@pages.get("/albums", endpoint="albums")
+@allow(Action.SEE_ALBUMS)
+def albums_page() -> Response:
+    found = albums.list_albums(session(), member(), master=house().master)
+    if wants_json():
+        return make_response(jsonify(albums=[{"id": album.id, "title": album.title} for album in found]))
+    people = sharing.people_by_album(session(), albums=[album.id for album in found], at=house().clock.now())
+    cards = [card | {"shared_with": people.get(card["id"], 0)} for card in _cards(found, Asks.MEMBER)]
+    return make_response(render_template("viewing/albums.html", albums=cards, form=AlbumForm(formdata=None)))
+
+
+@pages.get("/albums/<album>", endpoint="album")
+@allow(Action.SEE_ALBUMS)
+def album_page(album: str) -> Response:
+    found = albums.get_album(session(), member(), album=album, master=house().master)
+    page, counts = _photo_page(found, Asks.MEMBER)
+    if page is None:
+        return redirect(url_for(".album", album=album), 302)
+    unfinished = ingest.list_unfinished(session(), album=found, states=[PhotoState.REFUSED]) if counts.refused else []
+    removed = media.lately_removed(session(), album=found.id, at=house().clock.now()) if counts.received else []
+    return make_response(
+        render_template(
+            "viewing/album_member.html",
+            album=_about(found),
+            page=page,
+            selecting="select" in request.args,
+            file_limit=house().settings.file_limit,
+            people=[
+                {"name": guest.name, "href": url_for("sharing.person", guest=guest.id)}
+                for guest, _ in sharing.who_sees(session(), album=found.id, at=house().clock.now())
+            ],
+            progress={
+                "total": counts.ready + counts.received,
+                "ready": counts.ready,
+                "waiting": counts.received,
+                "refused": [
+                    {"id": photo.id, "name": name, "reason": photo.reason, "can_retry": bool(upload and upload.object_name)}
+                    for photo, upload, name in unfinished
+                ],
+                "removed": removed,
+            },
+        )
+    )
+
+
+@pages.get("/photos/<photo>")
+@allow(Action.SEE_ALBUMS)
+def photo(photo: str) -> Response:
+    row, found = media.get_photo(session(), member(), photo=photo, master=house().master)
+    if row.state is not PhotoState.READY:
+        return redirect(url_for(".album", album=found.id), 302)
+    facts = _photo_facts(row, found, Asks.MEMBER)
+    return make_response(
+        render_template(
+            "viewing/photo_member.html",
+            caption_form=CaptionForm(formdata=None, caption=facts["photo"].caption),
+            is_cover=found.row.cover_id == row.id,
+            removed=row.removed,
+            **facts,
+        )
+    )
+
+
+# --- for guests ------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/shared")
+@allow(Action.SEE_SHARED)
+def shared() -> str:
+    whose = request.args.get("whose")
+    found = sharing.list_shared(session(), device(), master=house().master, at=house().clock.now(), guest=whose)
+    by_id = {each.album.id: each for each in found}
+    cards = [
+        card | {"until": by_id[card["id"]].until, "sender": by_id[card["id"]].sender}
+        for card in _cards([each.album for each in found], Asks.DEVICE)
+    ]
+    people = [
+        {"id": guest.id, "name": guest.name, "href": url_for(".shared", whose=guest.id), "current": guest.id == whose}
+        for guest in (sharing.names_of(session(), device()) if len(device().guests) > 1 else [])
+    ]
+    return render_template("viewing/shared.html", albums=cards, people=people)
+
+
+@pages.get("/shared/<album>")
+@allow(Action.SEE_SHARED)
+def shared_album(album: str) -> Response:
+    seen = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=house().clock.now())
+    page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save)
+    if page is None:
+        return redirect(url_for(".shared_album", album=album), 302)
+    return make_response(render_template("viewing/album_guest.html", album=_about(seen.album), page=page, grant=_grant(seen)))
+
+
+@pages.get("/shared/<album>/<photo>")
+@allow(Action.SEE_SHARED)
+def shared_photo(album: str, photo: str) -> str:
+    seen = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=house().clock.now())
+    row = media.get_photo_of_album(session(), album=album, photo=photo)
+    return render_template(
+        "viewing/photo_guest.html",
+        grant=_grant(seen),
+        save=address(row.id, RenditionName.FULL, Asks.DEVICE, save=True) if seen.may_save else None,
+        **_photo_facts(row, seen.album, Asks.DEVICE),
+    )
+
+
+# --- what both are made of -------------------------------------------------------------------------------------------
+
+
+def _photo_page(album: OpenAlbum, asks: Asks, *, save: bool = False) -> tuple[dict[str, Any] | None, media.Counts]:
+    """The page of an album that the address asks for, and the album's counts. No page at all when its cursor is gone: then the
+    album is shown from its beginning."""
+    after, before = request.args.get("after"), request.args.get("before")
+    found = media.photo_page(session(), album=album.id, after=after, before=before)
+    counts = media.count(session(), album=album.id)
+    if not found.photos and (after or before):
+        return None, counts
+    tiles = [tile(photo, album.key, asks, page=after, save=save) for photo in found.photos]
+    return {
+        "tiles": tiles,
+        "count": counts.ready,
+        "earlier": _turn(asks, album.id, before=found.photos[0].id) if found.earlier else None,
+        "later": _turn(asks, album.id, after=found.photos[-1].id) if found.later else None,
+    }, counts
+
+
+def _photo_facts(photo: Photo, album: OpenAlbum, asks: Asks) -> dict[str, Any]:
+    """One photo with the way back and to its neighbours; all of them keep the cursor of the page they came from."""
+    after = request.args.get("after")
+    previous, following = (
+        None if each is None else _photo_address(asks, album.id, each, after) for each in media.neighbours(session(), photo)
+    )
+    return {
+        "photo": tile(photo, album.key, asks, page=after),
+        "album": _about(album) | {"href": _turn(asks, album.id)},
+        "previous": previous,
+        "next": following,
+        "back": _turn(asks, album.id, after=after) + f"#photo-{photo.id}",
+    }
+
+
+def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
+    """Albums as a list shows them."""
+    covers = media.covers(session(), albums=[album.row for album in found])
+    counts = media.counts_by_album(session(), albums=[album.id for album in found])
+    none = media.Counts(0, 0, 0)
+    return [
+        {
+            "id": album.id,
+            "title": album.title,
+            "href": _turn(asks, album.id),
+            "count": counts.get(album.id, none).ready,
+            "waiting": counts.get(album.id, none).received,
+            "cover": tile(covers[album.id], album.key, asks) if album.id in covers else None,
+        }
+        for album in found
+    ]
+
+
+def _about(album: OpenAlbum) -> dict[str, str]:
+    return {"id": album.id, "title": album.title, "description": album.description}
+
+
+def _grant(seen: sharing.SharedAlbum) -> dict[str, Any]:
+    return {"until": seen.until, "may_save": seen.may_save, "sender": seen.sender}
+
+
+def _turn(asks: Asks, album: str, *, after: str | None = None, before: str | None = None) -> str:
+    return url_for(".album" if asks is Asks.MEMBER else ".shared_album", album=album, after=after, before=before)
+
+
+def _photo_address(asks: Asks, album: str, photo: str, after: str | None) -> str:
+    if asks is Asks.MEMBER:
+        return url_for(".photo", photo=photo, after=after)
+    return url_for(".shared_photo", album=album, photo=photo, after=after)

@@ -1,0 +1,272 @@
+"""The cast, and the stage they stand on.
+
+Anna (owner of The Smiths) has shared "Brittany 2026" with Rose, and "Tom is six" with Jim. Olga could see Brittany until Anna stopped it,
+Egon until his date came. Marc belongs to another family. The database is a real SQLite file; time stands still until a test moves it.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from flask import Flask
+from PIL import Image
+
+from app import create_app
+from app.accounts import service as accounts
+from app.accounts.models import AddressKind
+from app.albums import service as albums
+from app.albums.service import OpenAlbum
+from app.clock import HandClock
+from app.config import Settings
+from app.db import Database
+from app.groups import service as groups
+from app.groups.models import GroupKind
+from app.house import House
+from app.ingest import service as ingest
+from app.ingest.decoding import Decoded, MadeRendition
+from app.ingest.jobs import _write_renditions
+from app.ingest.receiving import FileOnItsWay
+from app.instance import open_keys
+from app.jobs.memory import InMemoryJobs
+from app.ops.migrate import migrate
+from app.security.passwords import Passwords
+from app.security.permissions import Asks
+from app.security.viewer import Member
+from app.sharing import service as sharing
+from app.storage.memory import InMemory
+from app.web.viewer import cookie_name
+from tests.lint import LintingClient
+
+START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+PASSWORD = "a boat and two gulls"
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database without a row, copied for every test that needs one."""
+    folder = tmp_path_factory.mktemp("empty")
+    settings = Settings.from_env({"KINFOLD_DATA": str(folder)})
+    migrate(settings)
+    return folder / "kinfold.sqlite3"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(START)
+
+
+@pytest.fixture
+def make_house(tmp_path: Path, empty_database: Path, clock: HandClock) -> Iterator[Callable[..., House]]:
+    """Real database file, real keys and sealing; storage and jobs in memory; cheap password hashes."""
+    made: list[House] = []
+
+    def make(**env: str) -> House:
+        settings = Settings.from_env({"KINFOLD_DATA": str(tmp_path), **env})
+        if not (tmp_path / "kinfold.sqlite3").exists():
+            shutil.copy(empty_database, tmp_path / "kinfold.sqlite3")
+        database = Database(settings.database_url)
+        made.append(
+            House(
+                settings=settings,
+                clock=clock,
+                database=database,
+                storage=InMemory(clock),
+                keys=open_keys(settings, database, clock),
+                passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
+                jobs=InMemoryJobs(),
+            )
+        )
+        return made[-1]
+
+    yield make
+    for house in made:
+        house.database.close()
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    return make_house()
+
+
+@pytest.fixture
+def app(house: House) -> Flask:
+    return create_app(house.settings, house)
+
+
+def tiny_jpeg(color: tuple[int, int, int] = (200, 120, 40), size: tuple[int, int] = (64, 48)) -> bytes:
+    """A small picture."""
+    out = BytesIO()
+    Image.new("RGB", size, color).save(out, "JPEG")
+    return out.getvalue()
+
+
+@dataclass
+class Person:
+    """A guest, with the link that was sent and the cookie of the browser that opened it."""
+
+    id: str
+    grant: str
+    link: str
+    token: str
+    cookie: str
+
+
+@dataclass
+class Family:
+    """A group with its owner signed in, and what it has."""
+
+    house: House
+    owner: Member
+    email: str
+    cookie: str
+    albums: dict[str, OpenAlbum] = field(default_factory=dict)
+    photos: dict[str, list[str]] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
+
+    def album(self, title: str) -> OpenAlbum:
+        """A new album."""
+        with self.house.database.writing() as session:
+            self.albums[title] = albums.make_album(
+                session, self.owner, title=title, description="", master=self.house.master, at=self.house.clock.now()
+            )
+        self.photos[title] = []
+        return self.albums[title]
+
+    def upload(self, title: str, content: bytes, name: str = "IMG_0001.jpg") -> str:
+        """A file that has arrived; a worker has not looked at it yet."""
+        album = self.albums[title]
+        file = FileOnItsWay(self.house.storage, album, name, limit=200_000_000, room=10**12)
+        file.add(content)
+        arrived = file.finish()
+        with self.house.database.writing() as session:
+            receipt = ingest.receive(
+                session, self.owner, album=album, arrived=arrived, jobs=self.house.jobs, at=self.house.clock.now()
+            )
+        return receipt.id
+
+    def photo(self, title: str, taken_at: datetime | None = None) -> str:
+        """A ready photo, with real sealed renditions but without having been through a decoder."""
+        number = len(self.photos[title])
+        content = tiny_jpeg((number % 256, number // 256, len(title)))
+        photo = self.upload(title, content)
+        at = self.house.clock.now()
+        decoded = Decoded(
+            taken_at=taken_at,
+            width=64,
+            height=48,
+            thumbhash=b"\x1a\x08\x02\x05\x00\x77\x88\x88\x88\x88\x88\x88",
+            removed=("place", "device"),
+            renditions=tuple(MadeRendition(name, "image/jpeg", 64, 48, content + name.encode()) for name in ("grid", "screen", "full")),
+        )
+        with self.house.database.writing() as session:
+            waiting = ingest.take(session, photo=photo, master=self.house.master, jobs=self.house.jobs, at=at)
+            assert waiting is not None
+        written = _write_renditions(self.house, waiting, decoded)
+        with self.house.database.writing() as session:
+            ingest.make_ready(session, waiting=waiting, decoded=decoded, written=written, jobs=self.house.jobs, at=at)
+        self.photos[title].append(photo)
+        return photo
+
+    def share(self, title: str, name: str, *, days: float = 30, may_save: bool = False, open_it: bool = True) -> Person:
+        """Somebody new may see an album, and has opened the link on one browser."""
+        at = self.house.clock.now()
+        with self.house.database.writing() as session:
+            guest = sharing.add_guest(session, self.owner, name=name, at=at)
+            shared = sharing.share(
+                session,
+                self.owner,
+                album=self.albums[title],
+                guest=guest,
+                until=at + timedelta(days=days),
+                may_save=may_save,
+                tokens=self.house.tokens,
+                at=at,
+            )
+        person = Person(guest.id, shared.grant.id, shared.link.id, shared.token, "")
+        if open_it:
+            person.cookie = self.enrol(person)
+        self.people[name] = person
+        return person
+
+    def enrol(self, person: Person, cookie: bytes | None = None) -> str:
+        """Another browser opens the link: its cookie."""
+        with self.house.database.writing() as session:
+            link = sharing.find_link(session, token=person.token, tokens=self.house.tokens)
+            issued = sharing.enrol(session, link=link, cookie=cookie, label="Android phone", at=self.house.clock.now())
+            assert issued is not None
+        return issued.value
+
+
+def found(house: House, *, group_name: str, name: str, email: str) -> Family:
+    """A group with its owner signed in on one browser."""
+    at = house.clock.now()
+    with house.database.writing() as session:
+        token = accounts.issue_address(session, kind=AddressKind.SET_UP, tokens=house.tokens, at=at)
+        address = accounts.find_address(session, kind=AddressKind.SET_UP, token=token, tokens=house.tokens, at=at)
+        account = groups.found_group(
+            session,
+            address=address,
+            group_name=group_name,
+            kind=GroupKind.FAMILY,
+            name=name,
+            email=email,
+            password=PASSWORD,
+            passwords=house.passwords,
+            at=at,
+        )
+        entered = accounts.sign_in(session, account=account, label="iPhone", stay=True, replaces=None, at=at)
+    return Family(house, entered.member, email, entered.cookie.value)
+
+
+@pytest.fixture
+def smiths(house: House) -> Family:
+    """Anna's family, without an album yet."""
+    return found(house, group_name="The Smiths", name="Anna", email="anna@example.org")
+
+
+@pytest.fixture
+def marcs(house: House) -> Family:
+    """Another family on the same server, with an album and a photo of its own."""
+    family = found(house, group_name="The Martins", name="Marc", email="marc@example.org")
+    family.album("Alps")
+    family.photo("Alps")
+    return family
+
+
+@pytest.fixture
+def cast(smiths: Family, marcs: Family, clock: HandClock) -> Family:
+    """Everybody, on the day after Egon's date."""
+    smiths.album("Brittany 2026")
+    smiths.album("Tom is six")
+    for _ in range(3):
+        smiths.photo("Brittany 2026")
+    smiths.photo("Tom is six")
+    smiths.share("Brittany 2026", "Rose")
+    smiths.share("Tom is six", "Jim")
+    olga = smiths.share("Brittany 2026", "Olga")
+    smiths.share("Brittany 2026", "Egon", days=1)
+    with smiths.house.database.writing() as session:
+        guest = sharing.get_guest(session, smiths.owner, guest=olga.id)
+        sharing.stop_guest(session, smiths.owner, guest=guest, at=clock.now())
+    clock.move(timedelta(days=1, minutes=1))
+    return smiths
+
+
+@pytest.fixture
+def browser_of(app: Flask, house: House) -> Callable[..., LintingClient]:
+    """A browser that holds a member's or a guest's cookie, or none; it lints every page it is given."""
+
+    def make(*, member: str = "", device: str = "") -> LintingClient:
+        client = LintingClient(app)
+        for asks, value in ((Asks.MEMBER, member), (Asks.DEVICE, device)):
+            if value:
+                client.set_cookie(cookie_name(asks, https=house.settings.https), value, domain="127.0.0.1")
+        return client
+
+    return make
