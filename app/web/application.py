@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined
 from app.house import House
 from app.instance import look_at_time
 from app.security.permissions import Action
-from app.web import access, errors, headers, i18n
+from app.web import access, compress, errors, headers, i18n
 from app.web.house import commit, drop_session
 from app.web.house import house as tools
 from app.web.viewer import viewer
@@ -67,6 +67,7 @@ def make_application(house: House, folder: Path) -> Kinfold:
     app.after_request(_log_request)
     errors.install(app)
     headers.install(app)
+    compress.install(app)
     i18n.install(app, house.clock)
     access.install_form_token(app)
     return app

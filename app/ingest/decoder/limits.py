@@ -1,0 +1,31 @@
+"""How much the decoder will do for one file, and how it says no."""
+
+PIXELS = 180_000_000
+MEMORY = 1 << 30  # bytes of private memory of the whole process, by RLIMIT_DATA
+OWN_MEMORY = 160 << 20  # what Python, the libraries and their threads take of it before a file comes
+CPU_SECONDS = 3600  # of one process over its whole life; the worker limits each file
+SCANS = 200  # a progressive JPEG has about ten
+SEGMENTS = 10_000  # of a JPEG, 64 kB each at most
+CHUNKS = 100_000  # of a PNG, which is often cut into pieces of 8 kB
+
+GRID_EDGE = 480  # px
+SCREEN_EDGE = 1920  # px
+ANSWER_ROOM = 256 << 20  # bytes of renditions that one answer may have beyond the size of the upload
+HEADER_SIZE = 16 << 10  # bytes of JSON in one frame
+
+# Stable words: the pages have a sentence for each.
+REASONS = frozenset(
+    ("empty", "not-a-picture", "broken", "too-many-pixels", "too-slow", "too-much-memory", "film", "unsupported", "failed")
+)
+REMOVED = (
+    "place", "time", "device", "owner", "description", "thumbnail", "film", "depth", "sound", "history", "edits", "other",
+)  # fmt: skip
+RENDITIONS = ("grid", "screen", "full")
+
+
+class Refusal(Exception):
+    """This file does not become a photo; `reason` is one of `REASONS`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,158 @@
+"""Closing the doors behind the decoder: afterwards it can compute, read its pipe and write its pipe.
+
+Two walls that do not depend on each other, both without root, by ctypes:
+- Landlock (Linux 5.13; linux/landlock.h, https://docs.kernel.org/userspace-api/landlock.html): no file, no TCP,
+  no signal to anybody else. It binds the calling thread and its children, so it goes up before any library has made a thread;
+- seccomp (linux/seccomp.h, linux/filter.h): an allow-list of system calls for all threads, once everything lazy has been
+  loaded. A kernel without Landlock is closed by it alone.
+
+Around both: no core dumps, no new files, no file ever written, a limit of memory, nobody may trace it.
+"""
+
+import ctypes
+import os
+import platform
+import resource
+import struct
+import sys
+from errno import ENOSYS, EPERM
+
+from .limits import CPU_SECONDS, MEMORY
+
+# linux/prctl.h
+PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_VMA = 4, 15, 38, 0x53564D41
+
+# linux/landlock.h: the system calls have the same numbers everywhere.
+LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
+LANDLOCK_CREATE_RULESET_VERSION = 1
+# How many rights over files each version of the interface knows, as bits from the lowest.
+LANDLOCK_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+
+# linux/seccomp.h, linux/audit.h, linux/elf-em.h
+SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
+RET_KILL_PROCESS, RET_ERRNO, RET_ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
+AUDIT_ARCHES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+X32_BIT = 0x40000000  # asm/unistd.h of x86-64: another set of calls under the same architecture
+SECCOMP = {"x86_64": 317, "aarch64": 277}
+
+# linux/bpf_common.h, as classic BPF combines them
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+# struct seccomp_data: number, architecture, instruction pointer, then six arguments of 64 bits.
+NUMBER, ARCH = 0, 4
+CLONE_THREAD, PROT_EXEC = 0x00010000, 0x4
+
+# Numbers on (x86_64, aarch64): asm/unistd_64.h and asm-generic/unistd.h.
+ALLOWED = {
+    "read": (0, 63), "write": (1, 64), "readv": (19, 65), "writev": (20, 66), "close": (3, 57), "fstat": (5, 80),
+    "lseek": (8, 62), "munmap": (11, 215), "mremap": (25, 216), "madvise": (28, 233), "brk": (12, 214), "futex": (202, 98),
+    "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "sigaltstack": (131, 132),
+    "gettid": (186, 178), "getpid": (39, 172), "getppid": (110, 173), "set_robust_list": (273, 99), "rseq": (334, 293),
+    "exit": (60, 93), "exit_group": (231, 94), "clock_gettime": (228, 113), "clock_getres": (229, 114),
+    "clock_nanosleep": (230, 115), "nanosleep": (35, 101), "gettimeofday": (96, 169), "getrandom": (318, 278),
+    "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "getrusage": (98, 165), "sysinfo": (99, 179),
+    "getcpu": (309, 168), "restart_syscall": (219, 128), "setitimer": (38, 103), "membarrier": (324, 283),
+}  # fmt: skip
+CLONE, CLONE3, MMAP, MPROTECT, TGKILL, PRCTL = (56, 220), (435, 435), (9, 222), (10, 226), (234, 131), (157, 167)
+
+
+class _RulesetAttr(ctypes.Structure):
+    """struct landlock_ruleset_attr; older kernels know only its beginning."""
+
+    _fields_ = (("files", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _Program(ctypes.Structure):
+    """struct sock_fprog."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def close_files() -> bool:
+    """Raise the first wall, and set the limits. True when the kernel has Landlock and it holds for the whole process."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_DUMPABLE, 0)
+        _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    closed = _landlock()
+    for what, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, 0),  # those that are open stay so
+        (resource.RLIMIT_CPU, CPU_SECONDS),
+        (resource.RLIMIT_DATA, MEMORY),
+    ):
+        resource.setrlimit(what, (most, most))
+    return closed
+
+
+def _landlock() -> bool:
+    if sys.platform != "linux":
+        return False
+    libc = _libc()
+    version = libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_CREATE_RULESET_VERSION)
+    if version < 1:
+        return False
+    attr = _RulesetAttr(
+        files=(1 << LANDLOCK_FILE_RIGHTS.get(version, 16)) - 1,
+        net=0b11 if version >= 4 else 0,  # bind and connect by TCP
+        scoped=0b11 if version >= 6 else 0,  # abstract sockets and signals of others
+    )
+    known = 8 if version < 4 else 16 if version < 6 else 24
+    ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, ctypes.byref(attr), known, 0)
+    if ruleset < 0:
+        return False
+    closed = libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0
+    os.close(ruleset)
+    return bool(closed)
+
+
+def close_calls() -> bool:
+    """Raise the second wall: for all threads, and for good. True when the kernel has it."""
+    machine = platform.machine()
+    if sys.platform != "linux" or machine not in AUDIT_ARCHES:
+        return False
+    code = _filter(AUDIT_ARCHES[machine], column=list(AUDIT_ARCHES).index(machine))
+    program = _Program(length=len(code) // 8, filter=code)
+    done = _libc().syscall(SECCOMP[machine], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(program))
+    return bool(done == 0)
+
+
+def _filter(arch: int, *, column: int) -> bytes:
+    """The allow-list as classic BPF: an instruction is an operation, two jumps (if true, if false) and a number."""
+    refuse = _op(RETURN, RET_ERRNO | EPERM)
+    allow = _op(RETURN, RET_ALLOW)
+    code = [_op(LOAD, ARCH), _op(EQUAL, arch, 1, 0), _op(RETURN, RET_KILL_PROCESS), _op(LOAD, NUMBER)]
+    if column == 0:
+        code += [_op(AT_LEAST, X32_BIT, 0, 1), _op(RETURN, RET_KILL_PROCESS)]
+    for numbers in ALLOWED.values():
+        code += [_op(EQUAL, numbers[column], 0, 1), allow]
+    # glibc asks for clone3 first, whose flags can't be seen from here, and is content with clone.
+    code += [_op(EQUAL, CLONE3[column], 0, 1), _op(RETURN, RET_ERRNO | ENOSYS)]
+    # A thread, but no process.
+    code += [_op(EQUAL, CLONE[column], 0, 4), _op(LOAD, _argument(0)), _op(ANY_BIT, CLONE_THREAD, 0, 1), allow, refuse]
+    # Memory, but none that runs.
+    for numbers in (MMAP, MPROTECT):
+        code += [_op(EQUAL, numbers[column], 0, 4), _op(LOAD, _argument(2)), _op(ANY_BIT, PROT_EXEC, 1, 0), allow, refuse]
+    # A signal to itself, so that abort() can end it.
+    code += [_op(EQUAL, TGKILL[column], 0, 4), _op(LOAD, _argument(0)), _op(EQUAL, os.getpid(), 0, 1), allow, refuse]
+    # Names of threads and of memory.
+    code += [_op(EQUAL, PRCTL[column], 0, 5), _op(LOAD, _argument(0))]
+    code += [_op(EQUAL, PR_SET_NAME, 1, 0), _op(EQUAL, PR_SET_VMA, 0, 1), allow, refuse]
+    return b"".join([*code, refuse])
+
+
+def _op(operation: int, number: int, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", operation, if_true, if_false, number)
+
+
+def _argument(n: int) -> int:
+    """Where the lower half of an argument is (both machines are little-endian)."""
+    return 16 + 8 * n
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc().prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)

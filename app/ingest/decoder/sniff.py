@@ -1,0 +1,54 @@
+"""What a file is, by its first bytes. Names and declared types are not asked."""
+
+from .limits import Refusal
+
+HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
+AVIF_BRANDS = frozenset((b"avif", b"avis"))
+OTHER_PICTURE_BRANDS = frozenset((b"crx ", b"jxl ", b"jp2 ", b"jpx ", b"jpm ", b"vvic", b"j2ki", b"jpeg"))
+# ISO/IEC 14496-12 and older QuickTime: what may stand first in a film without a brand.
+FILM_BOXES = frozenset((b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"))
+
+UNSUPPORTED = (
+    b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0",
+    b"FUJIFILMCCD-RAW", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"8BPS", b"\0\0\1\0", b"FOVb", b"\0MRM",
+)  # fmt: skip
+FILM = (b"\x1a\x45\xdf\xa3", b"FLV\x01", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\0\0\1\xba", b"\0\0\1\xb3", b"OggS")
+
+
+def sniff(data: bytes) -> str:
+    """One of `jpeg`, `png`, `webp`, `heic`, `avif`; raises `Refusal` (`film`, `unsupported`, `not-a-picture`) otherwise."""
+    head = data[:64]
+    if head.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    if head[4:8] == b"ftyp":
+        return _by_brand(data)
+    if head.startswith(FILM) or (head.startswith(b"RIFF") and head[8:12] == b"AVI ") or head[4:8] in FILM_BOXES:
+        raise Refusal("film")
+    if len(head) == 64 and _is_transport_stream(data):
+        raise Refusal("film")
+    if head.startswith(UNSUPPORTED):
+        raise Refusal("unsupported")
+    raise Refusal("not-a-picture")
+
+
+def _by_brand(data: bytes) -> str:
+    """The `ftyp` box names what a file claims to be first, and then what it can also be read as."""
+    size = min(max(int.from_bytes(data[:4], "big"), 16), 512)
+    brands = [data[8:12], *(data[at : at + 4] for at in range(16, size, 4))]
+    if brands[0] in OTHER_PICTURE_BRANDS:
+        raise Refusal("unsupported")
+    # "mif1" and "msf1" say no more than "some picture in this container": an AVIF brand beside them is more exact.
+    if AVIF_BRANDS.intersection(brands) and brands[0] not in HEIC_BRANDS - {b"mif1", b"msf1"}:
+        return "avif"
+    if HEIC_BRANDS.intersection(brands):
+        return "heic"
+    raise Refusal("film")
+
+
+def _is_transport_stream(data: bytes) -> bool:
+    """MPEG transport streams (.mts of camcorders): a sync byte every 188 bytes, or every 192."""
+    return any(len(data) > 3 * step and all(data[at + step * n] == 0x47 for n in range(3)) for step, at in ((188, 0), (192, 4)))
