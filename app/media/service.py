@@ -75,9 +75,7 @@ def neighbours(session: Session, photo: Photo) -> tuple[str | None, str | None]:
 def count(session: Session, *, album: str) -> Counts:
     """How many photos of an album are ready, waiting, refused."""
     found = dict(
-        session.execute(sa.select(Photo.state, sa.func.count()).where(Photo.album_id == album).group_by(Photo.state))
-        
-        .all()
+        session.execute(sa.select(Photo.state, sa.func.count()).where(Photo.album_id == album).group_by(Photo.state)).all()
     )
     return Counts(found.get(PhotoState.READY, 0), found.get(PhotoState.RECEIVED, 0), found.get(PhotoState.REFUSED, 0))
 

@@ -18,7 +18,7 @@ LONG_EDGE = {RenditionName.GRID: 480, RenditionName.SCREEN: 1920}
 
 @dataclass(frozen=True)
 class Tile:
-    """One photo on a page. `width` and `height` are the whole photo's, in pixels; `thumbhash` is base64; `caption` and `save` may be empty."""
+    """One photo on a page. `width` and `height` are the whole photo's, in pixels; `thumbhash` is base64; `caption`, `save` may be empty."""
 
     id: str
     href: str

@@ -148,5 +148,6 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise click.ClickException(
-                f"Can't listen on {settings.host} port {settings.port}: {error.strerror}. Is it running already? KINFOLD_PORT chooses another."
+                f"Can't listen on {settings.host} port {settings.port}: {error.strerror}. "
+                "Is it running already? KINFOLD_PORT chooses another."
             ) from None

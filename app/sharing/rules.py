@@ -86,7 +86,7 @@ def device_live(*, expires_at: datetime, unused_after: datetime, ended_at: datet
 def until(*, days: int | None, date: str | None, at: datetime, max_days: int) -> datetime:
     """The end that a member asked for: a number of days from now, or a day (its end, on the family's clock), or an exact time.
 
-    Raises `Refused` for an end that has passed (`date-past`), lies beyond the instance's maximum (`date-too-far`) or is none (`date-wrong`).
+    Raises `Refused` for an end that has passed (`date-past`), is beyond the instance's maximum (`date-too-far`) or is none (`date-wrong`).
     """
     end = at + timedelta(days=days if days is not None else DEFAULT_DAYS) if not date else _parse(date)
     if end <= at:

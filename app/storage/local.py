@@ -72,7 +72,7 @@ class Local:
             for entry in list(os.scandir(self._incoming)):
                 with suppress(FileNotFoundError):
                     if _modified(entry.stat()) < older_than:
-                        os.unlink(entry.path)
+                        os.unlink(entry.path)  # noqa: PTH108  an entry of scandir has no Path
         except OSError as error:
             raise _failed(error) from error
 
@@ -121,7 +121,7 @@ class _LocalWriter:
         try:
             os.fsync(file)
             self._storage.make_durable(self._path.parent)
-            os.replace(self._incoming, self._path)
+            self._incoming.replace(self._path)
             _sync(self._path.parent)
         except OSError as error:
             self.abort()

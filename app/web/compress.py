@@ -10,7 +10,15 @@ from functools import lru_cache
 from flask import Flask, Response, request
 
 TEXT = frozenset(
-    {"text/html", "text/css", "text/javascript", "application/javascript", "application/json", "image/svg+xml", "application/manifest+json"}
+    {
+        "text/html",
+        "text/css",
+        "text/javascript",
+        "application/javascript",
+        "application/json",
+        "image/svg+xml",
+        "application/manifest+json",
+    }
 )
 SMALLEST = 600
 """Bytes below which compressing gains nothing."""
@@ -24,7 +32,7 @@ def install(app: Flask) -> None:
         if response.mimetype not in TEXT or response.status_code == 304:
             return response
         response.vary.add("Accept-Encoding")
-        if request.method == "HEAD" or "gzip" not in request.accept_encodings or response.status_code == 206:
+        if request.method == "HEAD" or not request.accept_encodings.best_match(["gzip"]) or response.status_code == 206:
             return response
         response.direct_passthrough = False
         plain = response.get_data()

@@ -12,9 +12,20 @@ from flask import Flask
 
 from app.clock import Clock
 
-_MONTHS = (
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
-)  # not strftime: that would speak the server's locale
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]  # not strftime: that would speak the server's locale
 
 
 def local(moment: datetime) -> datetime:

@@ -1,0 +1,44 @@
+// Attaches behaviours: an element with data-module="name other" gets the default export of name.js and other.js.
+// Every page works without any of them. Browsers that do not know import() stop reading here, and that is fine too.
+
+function load(name) {
+  return import("./" + name + ".js");
+}
+
+function attach(root) {
+  for (const element of root.querySelectorAll("[data-module]")) {
+    for (const name of element.dataset.module.split(" ")) {
+      load(name).then((module) => module.default(element));
+    }
+  }
+  for (const element of root.querySelectorAll("[data-late]")) attachLate(element, element.dataset.late);
+}
+
+// data-late="name": the module is fetched by the first tap on a link inside, so that it costs nothing before.
+function attachLate(element, name) {
+  element.addEventListener("click", function first(event) {
+    const link = event.target.closest("a");
+    if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    element.removeEventListener("click", first);
+    load(name).then((module) => {
+      module.default(element);
+      link.click();
+    }, () => location.assign(link.href));
+  });
+}
+
+// A page from the back-forward cache may show what has ended since: ask again.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
+
+// The addresses of photos end after a while. Whoever scrolls on in a page that was open for long gets a fresh one.
+document.addEventListener("error", (event) => {
+  if (event.target.matches("main img") && performance.now() > 60000) location.reload();
+}, true);
+
+// A module that puts new elements on the page says so by this event.
+document.addEventListener("kinfold:new", (event) => attach(event.target));
+
+attach(document);
