@@ -39,7 +39,7 @@ def serve() -> None:
     print(_where(settings), file=sys.stderr, flush=True)
     house.database.close()
     flask = [sys.executable, "-m", "flask", "--app", "wsgi:app"]
-    children = [Child("web", _web_server(settings))]
+    children = [Child("web", [sys.executable, "-m", "app.ops.web"])]
     children += [Child(f"worker-{number}", [*flask, "worker"], orphaned=signal.SIGKILL) for number in range(settings.workers)]
     sys.exit(supervise(children))
 
@@ -112,20 +112,6 @@ def _print_set_up(house: House) -> bool:
     if token is not None:
         print(f"Open this address to set up Kinfold: {house.settings.base_url}/setup/{token}", flush=True)
     return token is not None
-
-
-def _web_server(settings: Settings) -> list[str]:
-    options = {
-        "interface": "wsgi",
-        "host": settings.host,
-        "port": str(settings.port),
-        "workers": "1",
-        "blocking-threads": str(settings.threads),
-        "backpressure": str(settings.threads),
-        "log-level": "warning",
-    }
-    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return [sys.executable, "-m", "granian", *arguments, "--no-ws", "--respawn-failed-workers", "wsgi:app"]
 
 
 def _where(settings: Settings) -> str:

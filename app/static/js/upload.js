@@ -60,7 +60,7 @@ export default function upload(form) {
       files.push({ file, name: file.name, state: reason ? "refused" : "queued", share: 0, reason });
     }
     drawNow();
-    board.scrollIntoView({ block: "nearest" });
+    part("total").scrollIntoView({ block: "center" });
     for (let i = sending; i < AT_ONCE; i++) sendAll();
     keepAwake();
   }

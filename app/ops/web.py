@@ -1,0 +1,37 @@
+"""The web server process: granian, as `flask serve` starts it (`python -m app.ops.web`). `wsgi:app` runs under any other WSGI server too."""
+
+import logging
+
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from app.config import Settings
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop. What granian itself has to say goes to standard error, in our style."""
+    Granian(
+        "wsgi:app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=settings.threads,
+        backpressure=settings.threads,
+        websockets=False,
+        respawn_failed_workers=True,
+        log_level=LogLevels.error,
+        log_dictconfig={
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {"generic": {"()": f"app.ops.logs.{'JsonLines' if settings.log == 'json' else 'PlainLines'}"}},
+            "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "generic", "stream": "ext://sys.stderr"}},
+            "loggers": {"_granian": {"handlers": ["console"], "level": "ERROR", "propagate": False}},
+        },
+    ).serve()
+
+
+if __name__ == "__main__":
+    logging.captureWarnings(True)
+    run(Settings.from_env())

@@ -1,0 +1,217 @@
+"""The whole of Kinfold as Marc runs it: `flask serve` in a scratch folder, with a real worker, decoder, database and disk."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+PROJECT = Path(__file__).resolve().parent.parent
+PASSWORD = "a boat and two gulls"
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(look: Callable[[], T], what: str, seconds: float = 30) -> T:
+    """Look until there is something; after too long, fail and say what was missing."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(ConnectionError, urllib.error.URLError):
+            found = look()
+            if found:
+                return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+
+
+class Server:
+    """One `flask serve`, started in `folder`; everything it writes is in there."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir(parents=True, exist_ok=True)
+        self._env = {
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(self.temporary),
+            "KINFOLD_DATA": str(folder / "var"),
+            "KINFOLD_PORT": str(self.port),
+            **env,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+
+    def start(self) -> "Server":
+        """Start it and wait until it answers."""
+        self.starts += 1
+        with (self.folder / "out").open("ab") as out, (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "flask", "--app", "wsgi:app", "serve"], cwd=PROJECT, env=self._env, stdout=out, stderr=log
+            )
+        wait_for(lambda: self.get_status("/readyz") == 200, "the server to be ready")
+        return self
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; its exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+    def kill(self) -> None:
+        """As if the plug were pulled: every process of it, at once."""
+        assert self._process is not None
+        for pid in [*self.children(), self._process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(30)
+
+    def children(self, word: str = "") -> list[int]:
+        """The processes of this server, those whose command has `word` in it."""
+        assert self._process is not None
+        found, wanted = [], {self._process.pid}
+        parents = {int(p.name): _parent(p) for p in Path("/proc").iterdir() if p.name.isdigit()}
+        for _ in range(4):
+            wanted |= {pid for pid, parent in parents.items() if parent in wanted}
+        for pid in sorted(wanted - {self._process.pid}):
+            with contextlib.suppress(OSError):
+                if word in Path(f"/proc/{pid}/cmdline").read_text():
+                    found.append(pid)
+        return found
+
+    def get_status(self, path: str) -> int:
+        """The status that nobody in particular gets."""
+        try:
+            with urllib.request.urlopen(self.base + path, timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def command(self, *words: str) -> str:
+        """What a `flask` command prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "flask", "--app", "wsgi:app", *words],
+            cwd=PROJECT,
+            env=self._env,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.strip()
+
+    def set_up_address(self) -> str:
+        """The address on standard output that Marc is told to open."""
+        return wait_for(
+            lambda: re.findall(r"http://\S+/setup/\S+", (self.folder / "out").read_text()), "the set-up address"
+        )[-1]
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+class Answer:
+    """An answer, read whole."""
+
+    def __init__(self, status: int, headers: Message, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Browser:
+    """A browser without any cleverness: cookies, forms, no redirects."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies), _Stay())
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._open(urllib.request.Request(self._whole(path), headers={k.replace("_", "-"): v for k, v in headers.items()}))
+
+    def post(self, path: str, token: str, **fields: str) -> Answer:
+        """A form, asking for JSON."""
+        body = urlencode({"csrf_token": token, **fields}).encode()
+        return self._open(urllib.request.Request(self._whole(path), data=body, headers={"Accept": "application/json"}))
+
+    def upload(self, path: str, token: str, *files: tuple[str, bytes]) -> Answer:
+        """Files, as a phone sends them."""
+        body = multipart(token, *files)
+        headers = {"Accept": "application/json", "Content-Type": "multipart/form-data; boundary=b0und"}
+        return self._open(urllib.request.Request(self._whole(path), data=body, headers=headers))
+
+    def token(self, path: str) -> str:
+        """The token of a page's first form."""
+        found = TOKEN.search(self.get(path).body.decode())
+        assert found, path
+        return found.group(1)
+
+    def set_up(self, address: str, email: str = "anna@example.org", name: str = "Anna", group: str = "The Smiths") -> None:
+        """Found a family."""
+        token = self.token(address)
+        answer = self.post(
+            address, token, name=name, email=email, password=PASSWORD, group_name=group, group_kind="family"
+        )
+        assert answer.status == 303, answer.body
+
+    def album(self, title: str, description: str = "") -> str:
+        """A new album's id."""
+        answer = self.post("/albums", self.token("/albums"), title=title, description=description)
+        assert answer.status == 201, answer.body
+        return str(answer.json["id"])
+
+    def photos(self, album: str) -> list[dict[str, Any]]:
+        """How an album's photos are doing."""
+        return list(self.get(f"/albums/{album}/photos", Accept="application/json").json["photos"])
+
+    def _whole(self, path: str) -> str:
+        return path if path.startswith("http") else self.base + path
+
+    def _open(self, request: urllib.request.Request) -> Answer:
+        try:
+            with self._opener.open(request, timeout=30) as response:
+                return Answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers, error.read())
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+        return None
+
+
+def multipart(token: str, *files: tuple[str, bytes], boundary: str = "b0und") -> bytes:
+    """A form body: the token first, then files."""
+    parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{token}\r\n'.encode()]
+    for name, content in files:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+        parts += [head.encode(), content, b"\r\n"]
+    return b"".join([*parts, f"--{boundary}--\r\n".encode()])

@@ -1,0 +1,173 @@
+"""The whole server in a scratch folder: nothing private touches a disk in the clear, nothing acknowledged is lost by kill -9, and no log
+line says who was here."""
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.server import PASSWORD, Browser, Server, multipart, wait_for
+
+PLACE = b"Canary-Place-Ker-Lann"
+FILE = "canary-file-name.jpg"
+TITLE, CAPTION, GUEST, EMAIL = "Canary Title", "canary caption", "Canary Rose", "canary-anna@example.org"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path).start()
+    yield running
+    running.kill()
+
+
+def photo_with_canary(seed: int = 0, size: tuple[int, int] = (1600, 1200)) -> bytes:
+    """A picture that says where it was taken, in EXIF, in a comment and behind its end; about 5 MB when large."""
+    exif = Image.Exif()
+    exif[0x010E] = PLACE.decode()
+    exif.get_ifd(0x8825)[29] = PLACE.decode()
+    out = BytesIO()
+    noise = Image.effect_noise(size, 90 + seed).convert("RGB")
+    noise.save(out, "JPEG", quality=95, exif=exif, comment=PLACE)
+    return out.getvalue() + PLACE
+
+
+def everything_on_disk(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def assert_nowhere(server: Server, *canaries: bytes) -> None:
+    for name, content in everything_on_disk(server.folder):
+        for canary in canaries:
+            assert canary not in content, f"{canary!r} lies in the clear in {name}"
+
+
+def all_settled(browser: Browser, album: str, count: int) -> list[dict[str, Any]]:
+    def look() -> list[dict[str, Any]]:
+        photos = browser.photos(album)
+        settled = [photo for photo in photos if photo["state"] != "received"]
+        return photos if len(settled) == len(photos) == count else []
+
+    return wait_for(look, f"{count} photos to be ready or refused", 60)
+
+
+def test_attack_10_canaries_of_a_large_upload_are_never_on_a_disk(server: Server) -> None:
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address(), email=EMAIL)
+    album = anna.album(TITLE, CAPTION)
+    page = f"/albums/{album}"
+    large = photo_with_canary(size=(2600, 2000))
+    assert len(large) > 5_000_000
+
+    token, cookie = anna.token(page), "; ".join(f"{c.name}={c.value}" for c in anna.cookies)
+    body = multipart(token, (FILE, large))
+    with socket.create_connection(("127.0.0.1", server.port)) as line:  # half of it, and then the plug
+        head = f"POST {page}/photos HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nCookie: {cookie}\r\nContent-Length: {len(body)}\r\n"
+        line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b0und\r\n\r\n".encode() + body[: len(body) // 2])
+        wait_for(lambda: any((server.folder / "var/photos/incoming").iterdir()), "the upload to arrive")
+        assert_nowhere(server, PLACE, FILE.encode())
+        server.kill()
+    assert_nowhere(server, PLACE, FILE.encode())
+
+    server.start()
+    answer = anna.upload(f"{page}/photos", anna.token(page), (FILE, large))
+    assert answer.status == 202, answer.body
+    assert_nowhere(server, PLACE, FILE.encode())
+    (photo,) = all_settled(anna, album, 1)
+    assert photo["state"] == "ready"
+    anna.post(f"/photos/{photo['id']}/caption", anna.token(page), caption=CAPTION)
+    assert_nowhere(server, PLACE, FILE.encode(), TITLE.encode(), CAPTION.encode())
+
+
+def test_nothing_acknowledged_is_lost_when_everything_is_killed_again_and_again(server: Server) -> None:
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    album = anna.album("Brittany 2026")
+    page = f"/albums/{album}"
+    acknowledged = []
+    for round_ in range(3):
+        for each in range(4):
+            content = photo_with_canary(seed=4 * round_ + each, size=(1200, 900))
+            answer = anna.upload(f"{page}/photos", anna.token(page), (f"IMG_{round_}{each}.jpg", content))
+            acknowledged.append(answer.json["photos"][0]["id"])
+        server.kill()
+        server.start()
+    photos = all_settled(anna, album, len(acknowledged))
+    assert {photo["id"] for photo in photos} == set(acknowledged)
+    assert {photo["state"] for photo in photos} == {"ready"}
+    stored = [path for path in (server.folder / "var/photos/albums").rglob("*") if path.is_file()]
+    assert len(stored) >= 3 * len(acknowledged)
+    assert_nowhere(server, PLACE)
+
+
+def test_a_worker_that_is_killed_is_started_again_and_goes_on(server: Server) -> None:
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    album = anna.album("Brittany 2026")
+    page = f"/albums/{album}"
+    files = [(f"IMG_{each}.jpg", photo_with_canary(seed=each)) for each in range(4)]
+    assert anna.upload(f"{page}/photos", anna.token(page), *files).status == 202
+    (worker,) = server.children("\0worker")
+    os.kill(worker, signal.SIGKILL)
+    assert {photo["state"] for photo in all_settled(anna, album, 4)} == {"ready"}
+    assert worker not in server.children("\0worker")
+
+
+def test_it_stops_cleanly_and_starts_again_with_everything(server: Server) -> None:
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    anna.album("Brittany 2026")
+    children = server.children()
+    assert server.stop() == 0
+    for pid in children:
+        assert not Path(f"/proc/{pid}").exists()
+    server.start()
+    assert anna.get("/albums", Accept="application/json").json["albums"][0]["title"] == "Brittany 2026"
+    assert len(re.findall("/setup/", (server.folder / "out").read_text())) == 1
+
+
+def test_the_keys_are_ours_alone_and_standard_output_has_one_line(server: Server) -> None:
+    keys = sorted((server.folder / "var/keys").iterdir())
+    assert [key.name for key in keys] == ["master.key", "secret.key"]
+    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+    assert len((server.folder / "out").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("style", ["plain", "json"])
+def test_no_log_line_says_who_was_here(tmp_path: Path, style: str) -> None:
+    """A whole story, and then a search through all that was logged for every name, address, password, cookie and secret address."""
+    server = Server(tmp_path, KINFOLD_LOG=style).start()
+    try:
+        anna, rose = Browser(server.base), Browser(server.base)
+        address = server.set_up_address()
+        anna.set_up(address, email=EMAIL)
+        anna.post("/sign-in", anna.token("/account"), email=EMAIL, password="a wrong password")
+        album = anna.album(TITLE)
+        page = f"/albums/{album}"
+        anna.upload(f"{page}/photos", anna.token(page), (FILE, photo_with_canary(size=(300, 200))), ("broken.jpg", b"no picture"))
+        all_settled(anna, album, 2)
+        shared = anna.post(f"{page}/share", anna.token(page), name=GUEST, days="30").json
+        token = rose.token(shared["link"])
+        rose.post(shared["link"], token)
+        shown = rose.get(f"/shared/{album}").body.decode()
+        media = re.findall(r'src="(/m/[^"]+)"', shown)
+        assert media and rose.get(media[0]).status == 200
+        rose.get("/i/not-a-token")
+        anna.post("/stop-sharing", anna.token("/stop-sharing"))
+        assert rose.get(media[0]).status == 404
+        log = (tmp_path / "log").read_text()
+        assert "kinfold.web" in log
+        secrets = [PASSWORD, "a wrong password", EMAIL, GUEST, TITLE, FILE, "The Smiths", address, shared["link"].rpartition("/")[2]]
+        secrets += [media[0].removeprefix("/m/"), *(cookie.value or "" for b in (anna, rose) for cookie in b.cookies), PLACE.decode()]
+        for secret in secrets:
+            assert secret not in log, f"logged: {secret}"
+    finally:
+        server.kill()
