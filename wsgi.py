@@ -3,10 +3,12 @@
 from app import create_app
 from app.config import Settings
 from app.errors import WrongSetting
+from app.ops.harden import harden
 from app.ops.logs import set_up_logs
 from app.ops.migrate import migrate
 
 try:
+    harden()
     settings = Settings.from_env()
     set_up_logs(settings.log)
     migrate(settings)

@@ -47,6 +47,11 @@ class Settings:
         storage_url = env.get("KINFOLD_STORAGE_URL") or None
         if storage_url is not None:
             raise WrongSetting("KINFOLD_STORAGE_URL is set, but this version keeps photos on the local disk only. Unset it.")
+        database_url = env.get("KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}"
+        if not database_url.startswith("sqlite:///"):
+            raise WrongSetting(
+                "KINFOLD_DATABASE_URL must begin with sqlite:/// in this version. Unset it to use the data folder."
+            )
         log = env.get("KINFOLD_LOG") or "plain"
         if log not in ("plain", "json"):
             raise WrongSetting(f"KINFOLD_LOG is {log!r}; it can be 'plain' or 'json'.")
@@ -55,7 +60,7 @@ class Settings:
             host=host,
             port=port,
             base_url=base_url,
-            database_url=env.get("KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}",
+            database_url=database_url,
             storage_url=storage_url,
             secret_key=_secret(env, "KINFOLD_SECRET_KEY"),
             master_key=_secret(env, "KINFOLD_MASTER_KEY"),
@@ -107,7 +112,7 @@ def _size(env: Mapping[str, str], name: str, default: int) -> int:
     digits = text[:-2] if unit > 1 else text
     try:
         value = int(float(digits) * unit)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise WrongSetting(f"{name} is {text!r}; write it as 200MB, 50GB or as a number of bytes.") from None
     if value <= 0:
         raise WrongSetting(f"{name} is {text!r}; it must be more than nothing.")
@@ -132,7 +137,14 @@ def _secret(env: Mapping[str, str], name: str) -> str | None:
 
 def _check_base_url(base_url: str) -> None:
     parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.path
+        or parts.query
+        or parts.fragment
+        or parts.username
+    ):
         raise WrongSetting(f"KINFOLD_BASE_URL is {base_url!r}; it needs to look like https://photos.example.org, without a path.")
     if parts.scheme == "http" and not _is_private(parts.hostname):
         raise WrongSetting(

@@ -96,7 +96,7 @@ _looked_at: WeakKeyDictionary[Database, float] = WeakKeyDictionary()
 def look_at_time(database: Database, clock: Clock) -> None:
     """Take notice, once a minute, of how late other processes have seen it."""
     now = time.monotonic()
-    if now - _looked_at.get(database, now - _LOOK_EVERY) < _LOOK_EVERY:
+    if now - _looked_at.get(database, float("-inf")) < _LOOK_EVERY:
         return
     _looked_at[database] = now
     with database.reading() as session:

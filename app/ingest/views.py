@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from app.albums import service as albums
 from app.albums.service import OpenAlbum
-from app.errors import NotVisible, TooLarge
+from app.errors import NotVisible, Refused, TooLarge
 from app.ingest import service
 from app.ingest.receiving import FileOnItsWay, boundary_of, read_files
 from app.ingest.service import Receipt
@@ -38,6 +38,8 @@ def receive(album: str) -> Response:
         raise TooLarge("quota-full")
     request.max_content_length = room + FORM_AROUND_FILES
     receipts = [_keep(album, file) for file in _files(found, room)]
+    if not receipts:
+        raise Refused("no-files")
     if wants_json():
         return make_response(jsonify(photos=[_as_json(each) for each in receipts]), 202)
     return redirect(url_for("viewing.album", album=album), 303)
@@ -48,6 +50,8 @@ def receive(album: str) -> Response:
 def status(album: str) -> Response:
     """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones."""
     found = albums.get_album(session(), member(), album=album, master=house().master)
+    if request.accept_mimetypes["text/html"] > request.accept_mimetypes["application/json"]:
+        return redirect(url_for("viewing.album", album=album), 303)  # a person, not a script
     unfinished = [PhotoState.RECEIVED, PhotoState.REFUSED]
     states = unfinished if request.args.get("unfinished") else [*unfinished, PhotoState.READY]
     photos = service.list_unfinished(session(), album=found, states=states)

@@ -1,4 +1,4 @@
-"""The web server process: granian, as `flask serve` starts it (`python -m app.ops.web`). `wsgi:app` runs under any other WSGI server too."""
+"""The web server process: granian, as `flask serve` starts it (`python -m app.ops.web`); any other WSGI server can run `wsgi:app` too."""
 
 import logging
 

@@ -15,7 +15,7 @@ NO = (False, "false", "", "0", "no", "off")
 class PeriodForm(KinfoldForm):
     """How long: `days`, or `until` a date. Neither means the usual 30 days."""
 
-    days = StringField(default=str(rules.DEFAULT_DAYS))
+    days = StringField()
     until = StringField()
     may_save = BooleanField(false_values=NO)
 

@@ -83,12 +83,17 @@ def device_live(*, expires_at: datetime, unused_after: datetime, ended_at: datet
     return ended_at is None and at < expires_at and at < unused_after
 
 
+def usual_days(max_days: int) -> int:
+    """What a person gets when nobody says anything else."""
+    return min(DEFAULT_DAYS, max_days)
+
+
 def until(*, days: int | None, date: str | None, at: datetime, max_days: int) -> datetime:
     """The end that a member asked for: a number of days from now, or a day (its end, on the family's clock), or an exact time.
 
     Raises `Refused` for an end that has passed (`date-past`), is beyond the instance's maximum (`date-too-far`) or is none (`date-wrong`).
     """
-    end = at + timedelta(days=days if days is not None else DEFAULT_DAYS) if not date else _parse(date)
+    end = at + timedelta(days=days if days is not None else usual_days(max_days)) if not date else _parse(date)
     if end <= at:
         raise Refused("date-past")
     if end > at + timedelta(days=max_days):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 from app.accounts.models import Account
 from app.activity import service as activity
 from app.activity.models import Kind
+from app.albums.rules import SECOND_TAP
 from app.albums.service import OpenAlbum, open_album
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
 from app.security.sealing import MasterKey
@@ -82,6 +83,14 @@ def same_name(session: Session, viewer: Member, *, name: str) -> Guest | None:
     """Somebody of the group who is called the same, to ask whether it is them."""
     wanted = name.casefold()
     return next((guest for guest in list_guests(session, viewer) if guest.name.casefold() == wanted), None)
+
+
+def just_shared(session: Session, viewer: Member, *, album: str, guest: str, at: datetime) -> bool:
+    """Whether this member has shared this album with this person a moment ago: then they tapped twice."""
+    lately = sa.select(Grant.id).where(
+        Grant.guest_id == guest, Grant.album_id == album, Grant.created_by == viewer.id, Grant.created_at > at - SECOND_TAP
+    )
+    return session.scalars(lately).one_or_none() is not None
 
 
 def share(

@@ -57,7 +57,7 @@ def do_share(album: str) -> Response:
     """The one-tap way: a person, a grant and a link in one step."""
     found, form, at = _album(album), ShareForm(), house().clock.now()
     until = form.end(at=at, max_days=house().settings.max_days) if form.validate() else None
-    guest = _whom(form) if until is not None else None
+    guest = _whom(form, found) if until is not None else None
     if until is None or guest is None:
         if wants_json():
             raise Refused(_first_error(form))
@@ -145,6 +145,7 @@ def person(guest: str) -> Response:
             devices=[
                 {"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices
             ],
+            usual_days=_usual_days(),
             albums_to_give=[
                 {"id": album.id, "title": album.title}
                 for album in albums.list_albums(session(), member(), master=house().master)
@@ -349,15 +350,17 @@ def _known_here(link: Link) -> Response | None:
     return None
 
 
-def _whom(form: ShareForm) -> Guest | None:
+def _whom(form: ShareForm, album: OpenAlbum) -> Guest | None:
     """The person a link is for. Somebody new with a name we know is asked about first: two people can be called Rose, and the
-    wrong one must not see the photos."""
+    wrong one must not see the photos. A second tap is not asked: it gets another link for the same person."""
     if form.guest.data:
         return _guest(form.guest.data)
     if not form.name.data:
         form.name.errors = ["name-missing"]
         return None
     known = None if wants_json() or form.another.data else service.same_name(session(), member(), name=form.name.data)
+    if known is not None and service.just_shared(session(), member(), album=album.id, guest=known.id, at=house().clock.now()):
+        return known
     if known is not None:
         form.guest.data, form.guest.errors = known.id, ["name-known"]
         return None
@@ -419,9 +422,14 @@ def _share_page(album: OpenAlbum, form: ShareForm) -> str:
         album={"id": album.id, "title": album.title, "href": url_for("viewing.album", album=album.id)},
         guests=service.list_guests(session(), member()),
         form=form,
-        days_choices=[days for days in rules.DAYS if days <= house().settings.max_days],
+        days_choices=sorted({days for days in rules.DAYS if days <= house().settings.max_days} | {_usual_days()}),
+        usual_days=_usual_days(),
         until_max=(house().clock.now() + timedelta(days=house().settings.max_days - 1)).astimezone().date().isoformat(),
     )
+
+
+def _usual_days() -> int:
+    return rules.usual_days(house().settings.max_days)
 
 
 def _people_page(form: GuestForm) -> str:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 import sqlalchemy as sa
+from werkzeug.http import parse_cookie
 from werkzeug.sansio.utils import host_is_trusted
 
 from app.accounts.models import Account, SignedIn
@@ -41,6 +41,7 @@ FRESH = 600
 STRETCH = 4 * 1024 * 1024
 """Bytes sent before access is asked again; also the longest answer to a range."""
 
+_NEVER = [("Cache-Control", "no-store"), ("CDN-Cache-Control", "no-store")]
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
@@ -69,17 +70,17 @@ class PhotoBytes:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if not host_is_trusted(environ.get("HTTP_HOST", ""), self._house.settings.allowed_hosts):
-            return self._say(start_response, "400 Bad Request")
+            return self._say(environ, start_response, "400 Bad Request")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return self._say(start_response, "404 Not Found")
+            return self._say(environ, start_response, "404 Not Found")
         try:
             claim, cookie = self._claim(environ)
             seen = self.see(claim, cookie)
             return self._answer(environ, start_response, claim, cookie, seen)
         except StorageFailed:
-            return self._say(start_response, "503 Service Unavailable")
+            return self._say(environ, start_response, "503 Service Unavailable")
         except KinfoldError:
-            return self._say(start_response, "404 Not Found")
+            return self._say(environ, start_response, "404 Not Found")
 
     def see(self, claim: MediaClaim, cookie: bytes) -> Seen:
         """Whether the browser with this cookie may have what the address claims, now. Raises `NotVisible`. One SQL statement."""
@@ -104,7 +105,7 @@ class PhotoBytes:
         return Sealed(self._house.storage, album, keys).read(seen.object_name, start, stop)
 
     def _claim(self, environ: Environ) -> tuple[MediaClaim, bytes]:
-        cookies = _cookies(environ.get("HTTP_COOKIE", ""))
+        cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
         member, device = (
             cookie_digest(cookies[name]) if name in cookies else None
             for name in (self._names[Asks.MEMBER], self._names[Asks.DEVICE])
@@ -133,7 +134,8 @@ class PhotoBytes:
         wanted = _wanted(environ, etag, seen.size)
         if wanted is None:
             start_response(
-                "416 Range Not Satisfiable", [*self._always, ("Content-Range", f"bytes */{seen.size}"), ("Content-Length", "0")]
+                "416 Range Not Satisfiable",
+                [*self._always, *_NEVER, ("Content-Range", f"bytes */{seen.size}"), ("Content-Length", "0")],
             )
             return ()
         start, stop, whole = wanted
@@ -157,38 +159,29 @@ class PhotoBytes:
             yield from self.read(seen, at, min(at + STRETCH, stop))
 
     def _caching(self, claim: MediaClaim, seen: Seen) -> list[tuple[str, str]]:
-        never = [("Cache-Control", "no-store"), ("CDN-Cache-Control", "no-store")]
         if claim.save or claim.rendition == RenditionName.FULL:
-            return never
+            return _NEVER
         now = self._house.clock.now().timestamp()
         ends = [claim.expires] + ([seen.until.timestamp()] if seen.until else [])
         fresh = int(min(FRESH, *(end - now for end in ends)))
         return (
             [("Cache-Control", f"private, no-transform, max-age={fresh}"), ("CDN-Cache-Control", "no-store")]
             if fresh > 0
-            else never
+            else _NEVER
         )
 
-    def _say(self, start_response: StartResponse, status: str) -> Iterable[bytes]:
+    def _say(self, environ: Environ, start_response: StartResponse, status: str) -> Iterable[bytes]:
         text = status.encode("ascii")
         start_response(
             status,
             [
                 *self._always,
                 ("Content-Type", "text/plain; charset=utf-8"),
-                ("Cache-Control", "no-store"),
-                ("CDN-Cache-Control", "no-store"),
+                *_NEVER,
                 ("Content-Length", str(len(text))),
             ],
         )
-        return [text]
-
-
-def _cookies(header: str) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-    except CookieError:
-        return {}
+        return () if environ["REQUEST_METHOD"] == "HEAD" else [text]
 
 
 def _wanted(environ: Environ, etag: str, size: int) -> tuple[int, int, bool] | None:
@@ -200,6 +193,8 @@ def _wanted(environ: Environ, etag: str, size: int) -> tuple[int, int, bool] | N
     first, last = match.group(1, 2)
     if not first:
         start, stop = max(0, size - int(last)), size
+    elif last and int(last) < int(first):
+        return 0, size, True
     else:
         start, stop = int(first), min(size, int(last) + 1) if last else size
     if start >= size or stop <= start:

@@ -49,7 +49,6 @@ def album_page(album: str) -> Response:
     if page is None:
         return redirect(url_for(".album", album=album), 302)
     unfinished = ingest.list_unfinished(session(), album=found, states=[PhotoState.REFUSED]) if counts.refused else []
-    removed = media.lately_removed(session(), album=found.id, at=house().clock.now()) if counts.received else []
     return make_response(
         render_template(
             "viewing/album_member.html",
@@ -69,7 +68,7 @@ def album_page(album: str) -> Response:
                     {"id": photo.id, "name": name, "reason": photo.reason, "can_retry": bool(upload and upload.object_name)}
                     for photo, upload, name in unfinished
                 ],
-                "removed": removed,
+                "removed": page["removed"] if counts.received else [],
             },
         )
     )
@@ -151,6 +150,7 @@ def _photo_page(album: OpenAlbum, asks: Asks, *, save: bool = False) -> tuple[di
     return {
         "tiles": tiles,
         "count": counts.ready,
+        "removed": sorted({kind for photo in found.photos for kind in photo.removed}),
         "earlier": _turn(asks, album.id, before=found.photos[0].id) if found.earlier else None,
         "later": _turn(asks, album.id, after=found.photos[-1].id) if found.later else None,
     }, counts

@@ -30,7 +30,7 @@ def install(app: Flask) -> None:
         NotVisible: _not_found,
         NotFound: _not_found,
         LinkEnded: lambda _: _answer("link_ended", 410),
-        AlbumClosed: lambda error: _answer("closed", 410, sender=error.sender),
+        AlbumClosed: _closed,
         Refused: lambda error: _answer("bad_request", 400, reason=error.reason, facts=error.facts),
         TooLarge: lambda error: _answer("too_large", 413, reason=error.reason, facts=error.facts),
         RequestEntityTooLarge: lambda _: _answer("too_large", 413, reason="request-too-large", facts={}),
@@ -74,6 +74,13 @@ def _not_found(_error: Exception) -> Response:
     if asked is not None and sent_cookie(asks=asked) is not None and isinstance(credential(asked).viewer, Nobody):
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         take_cookie(response, asked)
+    return response
+
+
+def _closed(error: AlbumClosed) -> Response:
+    """Time ran out: a known device is told whom to ask, and to drop the pictures that it has kept."""
+    response = _answer("closed", 410, sender=error.sender)
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 

@@ -12,7 +12,9 @@ export default function upload(form) {
   const input = form.querySelector('input[type="file"]');
   const board = document.getElementById("progress");
   const part = (name) => board.querySelector(`[data-part="${name}"]`);
-  const files = []; // {file, name, state, share, reason, id}; state: queued, sending, retrying, received, ready, duplicate, refused
+  // What was chosen here: {file, name, state, share, reason, id}, where share is how much of it is sent, from 0 to 1, and state is
+  // one of queued, sending, retrying, received, ready, duplicate, refused.
+  const files = [];
   let standing = { ready: 0, waiting: Number(board.dataset.waiting) }; // what the server said last
   let sending = 0;
   let asking = false;
@@ -216,31 +218,32 @@ export default function upload(form) {
 
   function drawNow() {
     const total = files.length;
-    const mine = (...states) => files.filter((file) => states.includes(file.state)).length;
+    const count = (...states) => files.filter((file) => states.includes(file.state)).length;
     const sent = total - unsent();
-    const ready = total ? mine("ready", "duplicate") : standing.ready;
+    const ready = total ? count("ready", "duplicate") : standing.ready;
     const everything = total || standing.ready + standing.waiting;
     board.hidden = !(total || standing.waiting || part("refused"));
 
     const bar = board.querySelector("progress");
-    bar.hidden = !everything || (!total && !standing.waiting);
-    bar.max = 2 * everything; // half for sending, half for preparing
-    bar.value = total ? sent + files.reduce((sum, file) => sum + (file.state === "sending" ? file.share : 0), 0) + ready + mine("refused") : everything + ready;
+    const underway = files.reduce((sum, file) => sum + (file.state === "sending" ? file.share : 0), 0);
+    bar.hidden = !total && !standing.waiting;
+    bar.max = 2 * everything || 1; // half for sending, half for preparing
+    bar.value = (total ? sent + underway : everything) + ready + count("refused");
 
     const facts = { sent, ready, total: everything };
     let sentence = "";
     if (trouble) sentence = say(trouble);
     else if (unsent()) sentence = say("sending", facts);
     else if (standing.waiting) sentence = say("preparing", facts);
-    else if (total) sentence = say("finished", facts);
-    else if (part("total").textContent.trim()) sentence = say("finished", { ready: standing.ready, total: standing.ready });
+    else if (everything) sentence = say("finished", facts);
     write(part("total"), sentence);
 
     const order = ["refused", "sending", "retrying", "duplicate", "received", "queued"];
-    const shown = files.filter((file) => file.state !== "ready").sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
-    drawRows(shown.slice(0, ROWS));
-    write(part("more"), shown.length > ROWS ? say("more", { count: shown.length - ROWS }) : "");
-    write(part("removed"), standing.removed && standing.removed.length ? say("removed", { kinds: listOfKinds(standing.removed) }) : part("removed").textContent.trim());
+    const named = files.filter((file) => file.state !== "ready");
+    named.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+    drawRows(named.slice(0, ROWS));
+    write(part("more"), named.length > ROWS ? say("more", { count: named.length - ROWS }) : "");
+    if (standing.removed?.length) write(part("removed"), say("removed", { kinds: listOfKinds(standing.removed) }));
   }
 
   function drawRows(shown) {
@@ -255,7 +258,10 @@ export default function upload(form) {
       const [name, state] = list.children[i].children;
       list.children[i].dataset.state = file.state;
       name.textContent = file.name;
-      state.textContent = file.state === "refused" ? say("reason-" + file.reason) : say("file-" + file.state, { share: Math.round(100 * file.share) });
+      state.textContent =
+        file.state === "refused"
+          ? say("reason-" + file.reason)
+          : say("file-" + file.state, { share: Math.round(100 * file.share) });
     });
   }
 
