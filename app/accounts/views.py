@@ -30,9 +30,9 @@ from app.web.viewer import (
     give_cookie,
     give_plain_cookie,
     member,
+    note_visit,
     sent_cookie,
     take_cookie,
-    was_here,
 )
 
 pages = Blueprint("accounts", __name__)
@@ -59,9 +59,8 @@ def identify(digest: bytes) -> Viewer:
     at = house().clock.now()
     with house().database.reading() as look:
         viewer, signed_in = service.identify(look, cookie=digest, at=at)
-    if signed_in is not None and was_here(signed_in.last_seen_at, at):
-        with house().database.writing() as write:
-            service.note_visit(write, signed_in=signed_in.id, at=at)
+    if signed_in is not None:
+        note_visit(signed_in.last_seen_at, at, lambda write: service.note_visit(write, signed_in=signed_in.id, at=at))
     return viewer
 
 

@@ -1,6 +1,7 @@
-"""Keeping the keys to ourselves: no core files, and no other process of this user may look into our memory."""
+"""Keeping the keys to ourselves: files that only we can read, no core files, no other process of this user looking into our memory."""
 
 import ctypes
+import os
 import resource
 import sys
 
@@ -9,6 +10,7 @@ PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 def harden() -> None:
     """For every process that holds keys. Where the system has no such switch (macOS), only core files are off."""
+    os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -26,7 +26,7 @@ from app.web.access import FOREVER, allow, check_form_token, sent_form_token
 from app.web.errors import wants_json
 from app.web.house import house, session
 from app.web.labels import device_label
-from app.web.viewer import cookie, credential, give_cookie, member, sent_cookie, take_cookie, was_here
+from app.web.viewer import cookie, credential, give_cookie, member, note_visit, sent_cookie, take_cookie
 
 pages = Blueprint("sharing", __name__)
 
@@ -36,9 +36,9 @@ def identify(digest: bytes) -> Viewer:
     at = house().clock.now()
     with house().database.reading() as look:
         viewer, rows = service.identify(look, cookie=digest, at=at)
-    if any(was_here(row.last_seen_at, at) for row in rows):
-        with house().database.writing() as write:
-            service.note_visit(write, cookie=digest, at=at)
+    if rows:
+        longest_ago = min(row.last_seen_at for row in rows)
+        note_visit(longest_ago, at, lambda write: service.note_visit(write, cookie=digest, at=at))
     return viewer
 
 

@@ -5,11 +5,14 @@ digest to the viewer behind it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
 from flask import Response, current_app, g, request
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from app.security.permissions import Asks
 from app.security.tokens import Issued, cookie_digest
@@ -113,6 +116,10 @@ def _look_up(asks: Asks) -> Credential:
     return NO_CREDENTIAL if isinstance(found, Nobody) else Credential(found, digest)
 
 
-def was_here(last_seen: datetime, at: datetime) -> bool:
-    """Whether a known viewer's visit is worth noting: at most once an hour, the only thing a GET may ever write."""
-    return at - last_seen >= timedelta(hours=1)
+def note_visit(last_seen: datetime, at: datetime, note: Callable[[Session], None]) -> None:
+    """Note that a known viewer was here, at most once an hour: the only thing a GET may ever write. A busy database is no reason to keep
+    anybody waiting for it."""
+    if at - last_seen < timedelta(hours=1):
+        return
+    with suppress(OperationalError), house().database.writing() as session:
+        note(session)

@@ -12,7 +12,7 @@ export default function upload(form) {
   const input = form.querySelector('input[type="file"]');
   const board = document.getElementById("progress");
   const part = (name) => board.querySelector(`[data-part="${name}"]`);
-  // What was chosen here: {file, name, state, share, reason, id}, where share is how much of it is sent, from 0 to 1, and state is
+  // What was chosen here: {file, name, state, share, reason, id}; share is how much of it is sent, from 0 to 1, and state is
   // one of queued, sending, retrying, received, ready, duplicate, refused.
   const files = [];
   let standing = { ready: 0, waiting: Number(board.dataset.waiting) }; // what the server said last
