@@ -62,6 +62,8 @@ def guard() -> None:
         raise NotVisible
     if request.method in SAFE_METHODS:
         return
+    for power in (Asks.MEMBER, Asks.DEVICE):
+        credential(power)  # all of them now: noting a visit must not wait for the writing session that is about to begin
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise CrossSite
     if not getattr(view, "kinfold_checks_own_token", False):
