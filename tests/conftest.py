@@ -153,7 +153,7 @@ class Family:
     def photo(self, title: str, taken_at: datetime | None = None) -> str:
         """A ready photo, with real sealed renditions but without having been through a decoder."""
         number = len(self.photos[title])
-        content = tiny_jpeg((number % 256, number // 256, len(title)))
+        content = tiny_jpeg((number * 37 % 256, number * 101 % 256, len(title))) + str(number).encode()
         photo = self.upload(title, content)
         at = self.house.clock.now()
         decoded = Decoded(
@@ -162,7 +162,9 @@ class Family:
             height=48,
             thumbhash=b"\x1a\x08\x02\x05\x00\x77\x88\x88\x88\x88\x88\x88",
             removed=("place", "device"),
-            renditions=tuple(MadeRendition(name, "image/jpeg", 64, 48, content + name.encode()) for name in ("grid", "screen", "full")),
+            renditions=tuple(
+                MadeRendition(name, "image/jpeg", 64, 48, content + name.encode()) for name in ("grid", "screen", "full")
+            ),
         )
         with self.house.database.writing() as session:
             waiting = ingest.take(session, photo=photo, master=self.house.master, jobs=self.house.jobs, at=at)
@@ -266,7 +268,7 @@ def browser_of(app: Flask, house: House) -> Callable[..., LintingClient]:
         client = LintingClient(app)
         for asks, value in ((Asks.MEMBER, member), (Asks.DEVICE, device)):
             if value:
-                client.set_cookie(cookie_name(asks, https=house.settings.https), value, domain="127.0.0.1")
+                client.set_cookie(cookie_name(asks, https=house.settings.https), value, domain=client.domain)
         return client
 
     return make

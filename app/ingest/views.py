@@ -46,12 +46,10 @@ def receive(album: str) -> Response:
 
 
 @pages.get("/albums/<album>/photos")
-@allow(Action.SEE_ALBUMS)
+@allow(Action.SEE_ALBUMS, is_page=False)
 def status(album: str) -> Response:
     """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones."""
     found = albums.get_album(session(), member(), album=album, master=house().master)
-    if request.accept_mimetypes["text/html"] > request.accept_mimetypes["application/json"]:
-        return redirect(url_for("viewing.album", album=album), 303)  # a person, not a script
     unfinished = [PhotoState.RECEIVED, PhotoState.REFUSED]
     states = unfinished if request.args.get("unfinished") else [*unfinished, PhotoState.READY]
     photos = service.list_unfinished(session(), album=found, states=states)
@@ -79,9 +77,10 @@ def retry(photo: str) -> Response:
 
 
 def _files(album: OpenAlbum, room: int) -> Iterator[FileOnItsWay]:
-    """The files of the body, none of them before the form's token has been seen: by header, or as the first field."""
+    """The files of the body, none of them before the form's token has been seen (by header, or as the first field), and together no more
+    than there is room for."""
+    seen, taken = False, 0
     header = request.headers.get("X-CSRFToken")
-    seen = False
     if header is not None:
         check_form_token(header)
         seen = True
@@ -95,9 +94,11 @@ def _files(album: OpenAlbum, room: int) -> Iterator[FileOnItsWay]:
     def begin(name: str) -> FileOnItsWay:
         if not seen:
             check_form_token(None)
-        return FileOnItsWay(house().storage, album, tidy(name), limit=house().settings.file_limit, room=room)
+        return FileOnItsWay(house().storage, album, tidy(name), limit=house().settings.file_limit, room=room - taken)
 
-    yield from read_files(request.stream, boundary_of(request.headers.get("Content-Type", "")), field=field, begin=begin)
+    for file in read_files(request.stream, boundary_of(request.headers.get("Content-Type", "")), field=field, begin=begin):
+        yield file
+        taken += file.size
     if not seen:
         check_form_token(None)
 

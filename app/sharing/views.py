@@ -145,7 +145,7 @@ def person(guest: str) -> Response:
             devices=[
                 {"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices
             ],
-            usual_days=_usual_days(),
+            **_periods(),
             albums_to_give=[
                 {"id": album.id, "title": album.title}
                 for album in albums.list_albums(session(), member(), master=house().master)
@@ -422,14 +422,16 @@ def _share_page(album: OpenAlbum, form: ShareForm) -> str:
         album={"id": album.id, "title": album.title, "href": url_for("viewing.album", album=album.id)},
         guests=service.list_guests(session(), member()),
         form=form,
-        days_choices=sorted({days for days in rules.DAYS if days <= house().settings.max_days} | {_usual_days()}),
-        usual_days=_usual_days(),
+        **_periods(),
         until_max=(house().clock.now() + timedelta(days=house().settings.max_days - 1)).astimezone().date().isoformat(),
     )
 
 
-def _usual_days() -> int:
-    return rules.usual_days(house().settings.max_days)
+def _periods() -> dict[str, Any]:
+    """The lengths of time that a person can choose from, as far as the instance allows them."""
+    most = house().settings.max_days
+    usual = rules.usual_days(most)
+    return {"days_choices": sorted({days for days in rules.DAYS if days <= most} | {usual}), "usual_days": usual}
 
 
 def _people_page(form: GuestForm) -> str:

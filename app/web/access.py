@@ -27,13 +27,14 @@ class CrossSite(NotVisible):
     """A page of somebody else's tried to act in our reader's name."""
 
 
-def allow(action: Action, *, checks_own_token: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def allow(action: Action, *, checks_own_token: bool = False, is_page: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare who may use a view. A view that reads its own body (an upload), or says its own words about a form that was open for too
-    long (a personal link), checks the form's token itself."""
+    long (a personal link), checks the form's token itself. An address that only scripts read is no page to lead a person back to."""
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
         view.kinfold_action = action  # type: ignore[attr-defined]
         view.kinfold_checks_own_token = checks_own_token  # type: ignore[attr-defined]
+        view.kinfold_is_page = is_page  # type: ignore[attr-defined]
         return view
 
     return declare

@@ -35,7 +35,10 @@ class Kinfold(Flask):
 
 def make_application(house: House, folder: Path) -> Kinfold:
     """The application without any feature: guard, session, errors, headers, words. `folder` is the project's."""
-    app = Kinfold("app", template_folder=str(folder / "templates"), static_folder=str(folder / "app" / "static"))
+    static = folder / "app" / "static"
+    app = Kinfold(
+        "app", template_folder=str(folder / "templates"), static_folder=str(static), static_url_path=f"/static/{_version(static)}"
+    )
     https = house.settings.https
     app.config.update(
         SECRET_KEY=house.keys.session_keys[0],
@@ -57,7 +60,7 @@ def make_application(house: House, folder: Path) -> Kinfold:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
-        product="Kinfold", contact=house.settings.contact, static=_StaticFiles(folder / "app" / "static").address
+        product="Kinfold", contact=house.settings.contact, static=lambda name: f"{app.static_url_path}/{name}"
     )
     app.context_processor(lambda: {"viewer": viewer()})
     access.allow(Action.KNOCK)(app.view_functions["static"])
@@ -73,18 +76,13 @@ def make_application(house: House, folder: Path) -> Kinfold:
     return app
 
 
-class _StaticFiles:
-    """Addresses of our own static files, with the hash of their content, so that browsers may keep them for a year."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._known: dict[str, str] = {}
-
-    def address(self, name: str) -> str:
-        if name not in self._known:
-            digest = hashlib.sha256((self._folder / name).read_bytes()).hexdigest()[:12]
-            self._known[name] = f"/static/{name}?v={digest}"
-        return self._known[name]
+def _version(folder: Path) -> str:
+    """A hash over all our static files. It stands in their addresses, so that browsers may keep them for a year; modules find one another
+    by relative addresses, which is why it is one version for all."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _begin() -> None:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask.globals import request_ctx as request_context
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
@@ -89,7 +89,9 @@ def _page_of_form() -> str:
     adapter, path = request_context.url_adapter, request.path
     while adapter is not None and path:
         if adapter.test(path, method="GET"):
-            return path
+            endpoint, _ = adapter.match(path, method="GET")
+            if getattr(current_app.view_functions[endpoint], "kinfold_is_page", True):
+                return path
         path = path.rpartition("/")[0]
     return "/"
 

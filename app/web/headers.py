@@ -38,7 +38,7 @@ HSTS = ("Strict-Transport-Security", "max-age=31536000")
 
 
 def install(app: Flask) -> None:
-    """Put them on every answer; pages are never kept, our own static files for a year (their address carries their content's hash)."""
+    """Put them on every answer; pages are never kept, our own static files for a year (their address has their version)."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -47,8 +47,8 @@ def install(app: Flask) -> None:
         if house().settings.https:
             response.headers.setdefault(*HSTS)
         if request.endpoint == "static":
-            versioned = "v" in request.args and response.status_code in (200, 304)
-            response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if versioned else "no-cache"
+            kept = response.status_code in (200, 206, 304)
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-store"
         elif "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
             response.headers["CDN-Cache-Control"] = "no-store"

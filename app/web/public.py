@@ -1,6 +1,6 @@
 """The few files that browsers and robots ask for at fixed addresses."""
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, url_for
 
 from app.security.permissions import Action
 from app.storage.check import round_trip
@@ -21,7 +21,7 @@ def robots() -> Response:
 def manifest() -> Response:
     """Says nothing about whose server this is."""
     icons = [
-        {"src": f"/static/icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png", "purpose": "any"}
+        {"src": url_for("static", filename=f"icon-{size}.png"), "sizes": f"{size}x{size}", "type": "image/png", "purpose": "any"}
         for size in (192, 512)
     ]
     response = jsonify(
