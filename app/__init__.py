@@ -5,17 +5,17 @@ from pathlib import Path
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.accounts import views as accounts
-from app.albums import views as albums
+from app.accounts import views as accounts_pages
+from app.albums import views as albums_pages
 from app.config import Settings
-from app.groups import views as groups
+from app.groups import views as groups_pages
 from app.house import House, open_house
-from app.ingest import views as ingest
-from app.media import views as media
+from app.ingest import views as ingest_pages
+from app.media import views as media_pages
 from app.ops import commands
 from app.security.permissions import Asks
-from app.sharing import views as sharing
-from app.viewing import views as viewing
+from app.sharing import views as sharing_pages
+from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
 from app.web import public
 from app.web.access import declared
@@ -31,11 +31,11 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
     """
     house = house or open_house(settings)
     app = make_application(house, PROJECT)
-    app.extensions["kinfold_identifiers"] |= {Asks.MEMBER: accounts.identify, Asks.DEVICE: sharing.identify}
-    accounts.login_manager.init_app(app)
-    for room in (public, accounts, groups, albums, media, ingest, sharing, viewing):
-        app.register_blueprint(room.pages)
-    app.context_processor(groups.about_me)
+    app.extensions["kinfold_identifiers"] |= {Asks.MEMBER: accounts_pages.identify, Asks.DEVICE: sharing_pages.identify}
+    accounts_pages.login_manager.init_app(app)
+    for views in (public, accounts_pages, groups_pages, albums_pages, media_pages, ingest_pages, sharing_pages, viewing_pages):
+        app.register_blueprint(views.pages)
+    app.context_processor(groups_pages.about_me)
     commands.install(app)
     declared(app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": PhotoBytes(house)})  # type: ignore[method-assign]

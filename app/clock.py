@@ -21,19 +21,22 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The system's time, held up by the highest time seen and by the monotonic clock."""
+    """The system's time, held up by the highest time seen or told and by the monotonic clock since then."""
 
     def __init__(self) -> None:
-        self._floor = datetime.min.replace(tzinfo=UTC)
-        self._floor_set_at = time.monotonic()
+        # One tuple, so that no thread ever sees the time of one moment with the monotonic clock of another.
+        self._floor = (datetime.min.replace(tzinfo=UTC), time.monotonic())
 
     def now(self) -> datetime:
-        held_up = self._floor + timedelta(seconds=time.monotonic() - self._floor_set_at)
-        return max(datetime.now(UTC), held_up)
+        floor, since = self._floor
+        elapsed = time.monotonic()
+        now = max(datetime.now(UTC), floor + timedelta(seconds=elapsed - since))
+        self._floor = (now, elapsed)
+        return now
 
     def not_before(self, seen: datetime) -> None:
         if seen > self.now():
-            self._floor, self._floor_set_at = seen, time.monotonic()
+            self._floor = (seen, time.monotonic())
 
 
 class HandClock:

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,8 +24,8 @@ class Settings:
     base_url: str
     database_url: str
     storage_url: str | None = None
-    secret_key: str | None = None
-    master_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    master_key: str | None = field(default=None, repr=False)
     trusted_proxies: int = 0
     contact: str = ""
     quota: int = 50 * GIGABYTE

@@ -9,7 +9,7 @@ import hmac
 import os
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -41,7 +41,7 @@ class Keys:
 
     master: MasterKey
     tokens: Tokens
-    session_keys: tuple[str, ...]
+    session_keys: tuple[str, ...] = field(repr=False)
 
 
 def open_keys(settings: Settings, database: Database, clock: Clock) -> Keys:

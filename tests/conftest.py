@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
 from PIL import Image
+from sqlalchemy import event
 
 from app import create_app
 from app.accounts import service as accounts
@@ -33,6 +36,7 @@ from app.ingest.jobs import _write_renditions
 from app.ingest.receiving import FileOnItsWay
 from app.instance import open_keys
 from app.jobs.memory import InMemoryJobs
+from app.media.jobs import keep_promise
 from app.ops.migrate import migrate
 from app.security.passwords import Passwords
 from app.security.permissions import Asks
@@ -61,6 +65,28 @@ def clock() -> HandClock:
     return HandClock(START)
 
 
+def without_waiting_for_the_disk(connection: Any, _record: object) -> None:
+    """What a test writes need not survive a power cut."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
+class Compiled(BytecodeCache):
+    """Templates are compiled once a run and not once a test."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
+
+
 @pytest.fixture
 def make_house(tmp_path: Path, empty_database: Path, clock: HandClock) -> Iterator[Callable[..., House]]:
     """Real database file, real keys and sealing; storage and jobs in memory; cheap password hashes."""
@@ -71,6 +97,7 @@ def make_house(tmp_path: Path, empty_database: Path, clock: HandClock) -> Iterat
         if not (tmp_path / "kinfold.sqlite3").exists():
             shutil.copy(empty_database, tmp_path / "kinfold.sqlite3")
         database = Database(settings.database_url)
+        event.listen(database.engine, "connect", without_waiting_for_the_disk)
         made.append(
             House(
                 settings=settings,
@@ -96,7 +123,9 @@ def house(make_house: Callable[..., House]) -> House:
 
 @pytest.fixture
 def app(house: House) -> Flask:
-    return create_app(house.settings, house)
+    made = create_app(house.settings, house)
+    made.jinja_env.bytecode_cache = COMPILED
+    return made
 
 
 def tiny_jpeg(color: tuple[int, int, int] = (200, 120, 40), size: tuple[int, int] = (64, 48)) -> bytes:
@@ -171,7 +200,9 @@ class Family:
             assert waiting is not None
         written = _write_renditions(self.house, waiting, decoded)
         with self.house.database.writing() as session:
-            ingest.make_ready(session, waiting=waiting, decoded=decoded, written=written, jobs=self.house.jobs, at=at)
+            removal = ingest.make_ready(session, waiting=waiting, decoded=decoded, written=written, at=at)
+            assert removal is not None
+        keep_promise(self.house, removal)
         self.photos[title].append(photo)
         return photo
 

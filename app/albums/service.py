@@ -138,9 +138,14 @@ def _just_made(session: Session, viewer: Member, *, title: str, master: MasterKe
 
 
 def remove_objects(session: Session, *, names: Sequence[str], group: str, jobs: Jobs, at: datetime) -> None:
-    """Promise, in the caller's transaction, that these objects (or all under a name with `/` at its end) will be removed."""
-    for name in names:
-        removal = Removal(id=new_id(), name=name, created_at=at)
-        session.add(removal)
-        session.flush()
-        jobs.enqueue(session, REMOVE_OBJECTS, removal.id, group=group)
+    """Promise, in the caller's transaction, that these objects (or all under a name with `/` at its end) will be removed by a job."""
+    for removal in promise_removal(session, names=names, at=at):
+        jobs.enqueue(session, REMOVE_OBJECTS, removal, group=group)
+
+
+def promise_removal(session: Session, *, names: Sequence[str], at: datetime) -> list[str]:
+    """The same promise, for a caller who keeps it right after the commit; a sweep keeps what was forgotten. Returns the promises' ids."""
+    removals = [Removal(id=new_id(), name=name, created_at=at) for name in names]
+    session.add_all(removals)
+    session.flush()
+    return [removal.id for removal in removals]

@@ -6,6 +6,7 @@ from app.ingest import service
 from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
 from app.ingest.service import PREPARE_PHOTO, Waiting, Written
 from app.jobs.port import Handler
+from app.media.jobs import keep_promise
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed
@@ -33,10 +34,10 @@ def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
                 service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=house.clock.now())
             return
         with house.database.writing() as session:
-            shown = service.make_ready(
-                session, waiting=waiting, decoded=result, written=written, jobs=house.jobs, at=house.clock.now()
-            )
-        if not shown:  # it was deleted while we worked
+            removal = service.make_ready(session, waiting=waiting, decoded=result, written=written, at=house.clock.now())
+        if removal is not None:
+            keep_promise(house, removal)
+        else:  # it was deleted while we worked
             for each in written:
                 house.storage.delete(each.object_name)
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.activity import service as activity
 from app.activity.models import Activity, Kind
 from app.albums.models import Album
-from app.albums.service import OpenAlbum, open_album, remove_objects
+from app.albums.service import OpenAlbum, open_album, promise_removal, remove_objects
 from app.errors import Refused
 from app.groups.models import Group
 from app.ids import new_id
@@ -139,13 +139,12 @@ def give_back(session: Session, *, waiting: Waiting) -> None:
         found[1].attempts -= 1
 
 
-def make_ready(
-    session: Session, *, waiting: Waiting, decoded: Decoded, written: Sequence[Written], jobs: Jobs, at: datetime
-) -> bool:
-    """Show a photo: its renditions are in storage; its upload is destroyed. False when it was deleted or done meanwhile."""
+def make_ready(session: Session, *, waiting: Waiting, decoded: Decoded, written: Sequence[Written], at: datetime) -> str | None:
+    """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
+    object, to be kept after the commit; None when the photo was deleted or done meanwhile."""
     found = _still_waiting(session, waiting)
     if found is None:
-        return False
+        return None
     photo, upload = found
     session.add_all(
         Rendition(
@@ -169,8 +168,7 @@ def make_ready(
     photo.stored = sum(each.sealed.size for each in written)
     photo.changed_at = at
     session.delete(upload)
-    remove_objects(session, names=[waiting.object_name], group=waiting.group, jobs=jobs, at=at)
-    return True
+    return promise_removal(session, names=[waiting.object_name], at=at)[0]
 
 
 def refuse(session: Session, *, waiting: Waiting, reason: str, jobs: Jobs, at: datetime) -> None:

@@ -17,20 +17,24 @@ UNCLAIMED = timedelta(hours=24)
 def handlers(house: House) -> dict[str, Handler]:
     """The jobs of this room."""
 
-    def remove_objects(removal_id: str) -> None:
-        """Remove an object, or everything under a name that ends in `/`; repeating it is harmless."""
-        with house.database.reading() as session:
-            removal = session.get(Removal, removal_id)
-        if removal is None:
-            return
-        names = [stored.name for stored in house.storage.list(removal.name)] if removal.name.endswith("/") else [removal.name]
-        for name in names:
-            house.storage.delete(name)
-        with house.database.writing() as session:
-            session.execute(sa.delete(Removal).where(Removal.id == removal_id))
+    def remove_objects(removal: str) -> None:
+        keep_promise(house, removal)
         house.database.flatten()
 
     return {REMOVE_OBJECTS: remove_objects}
+
+
+def keep_promise(house: House, removal_id: str) -> None:
+    """Remove an object, or everything under a name that ends in `/`; repeating it is harmless."""
+    with house.database.reading() as session:
+        removal = session.get(Removal, removal_id)
+    if removal is None:
+        return
+    names = [stored.name for stored in house.storage.list(removal.name)] if removal.name.endswith("/") else [removal.name]
+    for name in names:
+        house.storage.delete(name)
+    with house.database.writing() as session:
+        session.execute(sa.delete(Removal).where(Removal.id == removal_id))
 
 
 def enqueue_forgotten_removals(house: House) -> None:

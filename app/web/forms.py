@@ -19,7 +19,8 @@ def tidy(text: str | None) -> str:
         for c in composed
         if c in _JOINERS or c in "\r\n\t" or unicodedata.category(c) not in _INVISIBLE
     )
-    return " ".join(kept.split())
+    line = " ".join(kept.split())
+    return line if line.strip("".join(_JOINERS) + " ") else ""
 
 
 def tidy_lines(text: str | None) -> str:

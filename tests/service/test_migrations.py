@@ -40,9 +40,15 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    subprocess.run([*as_user, tool / "initdb", "-D", folder / "data", "-U", "kinfold", "-A", "trust", "-E", "UTF8"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*as_user, tool / "initdb", "-D", folder / "data", "-U", "kinfold", "-A", "trust", "-E", "UTF8"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     control = [*as_user, tool / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log"]
-    subprocess.run([*control, "-o", f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}", "start"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*control, "-o", f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}", "start"], check=True, stdout=subprocess.DEVNULL
+    )
     try:
         yield f"postgresql+psycopg://kinfold@127.0.0.1:{port}"
     finally:

@@ -70,7 +70,9 @@ def test_attack_10_canaries_of_a_large_upload_are_never_on_a_disk(server: Server
     token, cookie = anna.token(page), "; ".join(f"{c.name}={c.value}" for c in anna.cookies)
     body = multipart(token, (FILE, large))
     with socket.create_connection(("127.0.0.1", server.port)) as line:  # half of it, and then the plug
-        head = f"POST {page}/photos HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nCookie: {cookie}\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"POST {page}/photos HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nCookie: {cookie}\r\nContent-Length: {len(body)}\r\n"
+        )
         line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b0und\r\n\r\n".encode() + body[: len(body) // 2])
         wait_for(lambda: any((server.folder / "var/photos/incoming").iterdir()), "the upload to arrive")
         assert_nowhere(server, PLACE, FILE.encode())
@@ -165,8 +167,22 @@ def test_no_log_line_says_who_was_here(tmp_path: Path, style: str) -> None:
         assert rose.get(media[0]).status == 404
         log = (tmp_path / "log").read_text()
         assert "kinfold.web" in log
-        secrets = [PASSWORD, "a wrong password", EMAIL, GUEST, TITLE, FILE, "The Smiths", address, shared["link"].rpartition("/")[2]]
-        secrets += [media[0].removeprefix("/m/"), *(cookie.value or "" for b in (anna, rose) for cookie in b.cookies), PLACE.decode()]
+        secrets = [
+            PASSWORD,
+            "a wrong password",
+            EMAIL,
+            GUEST,
+            TITLE,
+            FILE,
+            "The Smiths",
+            address,
+            shared["link"].rpartition("/")[2],
+        ]
+        secrets += [
+            media[0].removeprefix("/m/"),
+            *(cookie.value or "" for b in (anna, rose) for cookie in b.cookies),
+            PLACE.decode(),
+        ]
         for secret in secrets:
             assert secret not in log, f"logged: {secret}"
     finally:

@@ -22,6 +22,8 @@ export default function upload(form) {
   let lock = null;
 
   const unsent = () => files.filter((file) => ["queued", "sending", "retrying"].includes(file.state)).length;
+  // What has just arrived here may be newer than what the server said last.
+  const preparing = () => standing.waiting || files.some((file) => file.state === "received");
 
   // ---- choosing ----
 
@@ -144,20 +146,20 @@ export default function upload(form) {
     do {
       await pause(document.hidden ? 5 * ASK_EVERY : ASK_EVERY);
       await ask();
-    } while (standing.waiting || unsent());
+    } while (preparing() || unsent());
     asking = false;
     finish();
   }
 
   async function ask() {
-    const preparing = files.filter((file) => file.state === "received");
+    const received = files.filter((file) => file.state === "received");
     try {
       const answer = await fetch(form.dataset.status, { headers: { Accept: "application/json" } });
       if (answer.status === 404) trouble = "reload";
       if (!answer.ok) return;
       standing = await answer.json();
       const known = new Map(standing.photos.map((photo) => [photo.id, photo]));
-      for (const file of preparing) {
+      for (const file of received) {
         const photo = known.get(file.id) || { state: "ready" }; // what is ready need not be listed
         file.state = photo.state;
         file.reason = photo.reason;
@@ -169,7 +171,7 @@ export default function upload(form) {
   // When everything is ready: put the photos on the page where nobody is reading it, else offer them.
   function finish() {
     draw();
-    if (unsent() || standing.waiting) return;
+    if (unsent() || preparing()) return;
     part("done").hidden = false;
     if (scrollY < 200) showNew();
   }
@@ -234,7 +236,7 @@ export default function upload(form) {
     let sentence = "";
     if (trouble) sentence = say(trouble);
     else if (unsent()) sentence = say("sending", facts);
-    else if (standing.waiting) sentence = say("preparing", facts);
+    else if (preparing()) sentence = say("preparing", facts);
     else if (everything) sentence = say("finished", facts);
     write(part("total"), sentence);
 
