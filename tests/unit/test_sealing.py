@@ -211,7 +211,7 @@ def test_pieces_may_be_any_kind_of_bytes_and_change_afterwards() -> None:
 
 def test_a_finished_object_takes_nothing_more() -> None:
     """One more chunk would use a nonce twice."""
-    sealer = ChunkSealer(AlbumKey.new_object_key(), lambda chunk: None)
+    sealer = ChunkSealer(AlbumKey.new_object_key(), lambda _chunk: None)
     sealer.finish()
     with pytest.raises(ValueError, match="finished"):
         sealer.finish()

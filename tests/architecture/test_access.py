@@ -1,0 +1,302 @@
+"""Who may call what: every address there is, by everybody who might try.
+
+Read a line as: Nobody gets this, Marc (who owns another family's albums) gets that, and so on. `both` is one browser in which Marc
+is signed in and that is also Rose's device: powers never add up. Whoever adds a route adds a line here.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from app.accounts import service as accounts
+from app.accounts.models import Account, AddressKind
+from app.config import Settings
+from app.house import House
+from app.ingest import service as ingest
+from app.models import DeviceRow, Link
+from app.security.permissions import Asks
+from app.security.tokens import cookie_digest
+from app.sharing import service as sharing
+from app.web.access import declared
+from app.web.viewer import cookie_name
+from tests.conftest import PASSWORD, Family
+from tests.lint import LintingClient
+from tests.rows import SEEN, all_rows
+
+VIEWERS = ("nobody", "marc", "anna", "rose", "jim", "olga", "egon", "both")
+"""Nobody; another group's owner; the owner; guest of this album; of another album; stopped by hand; past his date; see above."""
+
+TABLE = """
+#                                                                          nobody marc anna rose jim olga egon both
+GET  static                        /static/{version}/css/guest.css            200  200  200  200 200  200  200  200
+GET  public.robots                 /robots.txt                                200  200  200  200 200  200  200  200
+GET  public.manifest               /manifest.webmanifest                      200  200  200  200 200  200  200  200
+GET  public.healthz                /healthz                                   200  200  200  200 200  200  200  200
+GET  public.readyz                 /readyz                                    200  200  200  200 200  200  200  200
+GET  groups.home                   /                                          303  303  303  303 303  303  303  303
+GET  groups.set_up                 /setup/{set_up}                            200  200  200  200 200  200  200  200
+GET  accounts.sign_in              /sign-in                                   200  303  303  200 200  200  200  303
+GET  accounts.reset                /reset/{reset}                             200  200  200  200 200  200  200  200
+GET  accounts.account              /account                                   404  200  200  404 404  404  404  200
+GET  viewing.albums                /albums                                    404  200  200  404 404  404  404  200
+GET  viewing.album                 /albums/{album}                            404  404  200  404 404  404  404  404
+GET  albums.edit                   /albums/{album}/edit                       404  404  200  404 404  404  404  404
+GET  ingest.status                 /albums/{album}/photos                     404  404  200  404 404  404  404  404
+GET  sharing.share                 /albums/{album}/share                      404  404  200  404 404  404  404  404
+GET  viewing.photo                 /photos/{photo}                            404  404  200  404 404  404  404  404
+GET  sharing.people                /people                                    404  200  200  404 404  404  404  200
+GET  sharing.person                /people/{guest}                            404  404  200  404 404  404  404  404
+GET  sharing.stop_all              /stop-sharing                              404  200  200  404 404  404  404  200
+GET  sharing.invite                /i/{token}                                 200  200  200  303 200  200  200  303
+GET  viewing.shared                /shared                                    404  404  404  200 200  404  410  200
+GET  viewing.shared_album          /shared/{album}                            404  404  404  200 404  404  410  200
+GET  viewing.shared_photo          /shared/{album}/{photo}                    404  404  404  200 404  404  410  200
+GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
+
+POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404
+POST albums.create                 /albums                                    404  303  303  404 404  404  404  303
+POST albums.do_edit                /albums/{album}/edit                       404  404  303  404 404  404  404  404
+POST albums.cover                  /albums/{album}/cover                      404  404  303  404 404  404  404  404
+POST ingest.receive                /albums/{album}/photos                     404  404  303  404 404  404  404  404
+POST ingest.retry                  /photos/{refused}/retry                    404  404  303  404 404  404  404  404
+POST media.caption                 /photos/{photo}/caption                    404  404  303  404 404  404  404  404
+POST sharing.do_share              /albums/{album}/share                      404  404  201  404 404  404  404  404
+POST sharing.add_person            /people                                    404  303  303  404 404  404  404  303
+POST sharing.edit                  /people/{guest}/edit                       404  404  303  404 404  404  404  404
+POST sharing.give                  /people/{guest}/grants                     404  404  303  404 404  404  404  404
+POST sharing.extend                /grants/{grant}/extend                     404  404  303  404 404  404  404  404
+POST sharing.saving                /grants/{grant}/saving                     404  404  303  404 404  404  404  404
+POST sharing.one_more              /links/{link}/one-more                     404  404  303  404 404  404  404  404
+POST sharing.new_link              /people/{guest}/links                      404  404  201  404 404  404  404  404
+POST sharing.revoke_link           /links/{link}/revoke                       404  404  303  404 404  404  404  404
+POST sharing.remove_device         /devices/{device}/remove                   404  404  303  404 404  404  404  404
+POST sharing.end_grant             /grants/{grant}/end                        404  404  303  404 404  404  404  404
+POST sharing.stop_guest            /people/{guest}/stop                       404  404  303  404 404  404  404  404
+POST sharing.delete                /people/{somebody}/delete                  404  404  303  404 404  404  404  404
+POST media.delete                  /photos/{refused}/delete                   404  404  303  404 404  404  404  404
+POST media.delete_selected         /albums/{album}/photos/delete              404  404  303  404 404  404  404  404
+POST albums.delete                 /albums/{album}/delete                     404  404  303  404 404  404  404  404
+POST sharing.leave                 /shared/leave                              404  404  404  303 303  404  303  303
+POST sharing.open_invite           /i/{token_of_jim}                          303  303  200  303 303  303  303  303
+POST sharing.do_stop_all           /stop-sharing                              404  303  303  404 404  404  404  303
+POST accounts.end_session          /account/sessions/{session}/end            404  404  303  404 404  404  404  404
+POST accounts.change_password      /account/password                          404  303  303  404 404  404  404  303
+POST accounts.sign_out_everywhere  /account/sign-out-everywhere               404  303  303  404 404  404  404  303
+POST accounts.sign_out             /sign-out                                  303  303  303  303 303  303  303  303
+POST accounts.do_sign_in           /sign-in                                   303  303  303  303 303  303  303  303
+POST accounts.do_reset             /reset/{reset}                             303  303  303  303 303  303  303  303
+POST groups.do_set_up              /setup/{set_up}                            303  303  303  303 303  303  303  303
+"""
+
+FORMS: dict[str, dict[str, str]] = {
+    "albums.create": {"title": "Picnic"},
+    "albums.do_edit": {"title": "Brittany 2026", "description": "By the sea"},
+    "albums.cover": {"photo": "{photo}"},
+    "media.caption": {"caption": "Low tide"},
+    "media.delete_selected": {"photo": "{photo}"},
+    "albums.delete": {"confirm": "Brittany 2026"},
+    "sharing.do_share": {"name": "Grandpa"},
+    "sharing.add_person": {"name": "Grandpa"},
+    "sharing.edit": {"name": "Granny Rose"},
+    "sharing.give": {"album": "{album}"},
+    "sharing.saving": {"may_save": "y"},
+    "sharing.do_stop_all": {"password": PASSWORD},
+    "accounts.change_password": {"current": PASSWORD, "password": "three boats and a gull"},
+    "accounts.do_sign_in": {"email": "nora@example.org", "password": PASSWORD},
+    "accounts.do_reset": {"password": "three boats and a gull"},
+    "groups.do_set_up": {
+        "name": "Nina",
+        "email": "nina@example.org",
+        "password": "three boats and a gull",
+        "group_name": "Chess",
+        "group_kind": "club",
+    },
+}
+
+Row = tuple[str, str, str, dict[str, int]]
+
+
+def table() -> list[Row]:
+    rows: list[Row] = []
+    for line in TABLE.strip().splitlines():
+        if line and not line.startswith("#"):
+            method, endpoint, path, *statuses = line.split()
+            rows.append((method, endpoint, path, dict(zip(VIEWERS, map(int, statuses), strict=True))))
+    return rows
+
+
+class Stage:
+    """The cast with everything that the addresses of the table name, and one of the viewers at his browser."""
+
+    def __init__(self, who: str, cast: Family, marcs: Family, browser: LintingClient) -> None:
+        self.house, self.browser = cast.house, browser
+        member = {"anna": cast.cookie, "marc": marcs.cookie, "both": marcs.cookie}.get(who, "")
+        device = "" if who in ("nobody", "anna", "marc") else cast.people["Rose" if who == "both" else who.capitalize()].cookie
+        self.cookies = {Asks.MEMBER: member, Asks.DEVICE: device}
+        rose, jim = cast.people["Rose"], cast.people["Jim"]
+        album, photo = cast.albums["Brittany 2026"].id, cast.photos["Brittany 2026"][0]
+        refused = cast.upload("Brittany 2026", b"no picture at all")
+        at = self.house.clock.now()
+        with self.house.database.writing() as session:
+            waiting = ingest.take(session, photo=refused, master=self.house.master, jobs=self.house.jobs, at=at)
+            assert waiting is not None
+            ingest.refuse(session, waiting=waiting, reason="broken", jobs=self.house.jobs, at=at)
+            account = session.get_one(Account, cast.owner.id)
+            other_browser = accounts.sign_in(session, account=account, label="iPad", stay=True, replaces=None, at=at)
+            nora = accounts.add_member(
+                session,
+                group=marcs.owner.group,
+                name="Nora",
+                email="nora@example.org",
+                password=PASSWORD,
+                role=account.role,
+                passwords=self.house.passwords,
+                at=at,
+            )
+            tokens = {
+                "set_up": accounts.issue_address(session, kind=AddressKind.SET_UP, tokens=self.house.tokens, at=at),
+                "reset": accounts.issue_address(session, kind=AddressKind.RESET, member=nora.id, tokens=self.house.tokens, at=at),
+            }
+            somebody = sharing.add_guest(session, cast.owner, name="Somebody", at=at)
+            link = session.scalars(sa.select(Link.id).where(Link.guest_id == rose.id)).one()
+            device_row = session.scalars(sa.select(DeviceRow.id).where(DeviceRow.guest_id == rose.id)).one()
+        self.names = tokens | {
+            "version": browser.application.static_url_path.rpartition("/")[2],
+            "album": album,
+            "photo": photo,
+            "refused": refused,
+            "guest": rose.id,
+            "somebody": somebody.id,
+            "grant": rose.grant,
+            "link": link,
+            "device": device_row,
+            "session": other_browser.signed_in.id,
+            "token": rose.token,
+            "token_of_jim": jim.token,
+            "screen": self.house.tokens.media(
+                photo=photo,
+                rendition="screen",
+                kind="device" if device or not member else "member",
+                cookie=cookie_digest(device or member or rose.cookie),
+                at=at,
+            ),
+        }
+
+    def call(self, method: str, endpoint: str, path: str) -> TestResponse:
+        """Ask for an address of the table as this viewer, with a valid form token of this browser's own."""
+        data: dict[str, Any] = {}
+        if method == "POST":
+            data = {name: value.format(**self.names) for name, value in FORMS.get(endpoint, {}).items()}
+            data = {"csrf_token": self.browser.any_token()} | data
+        if endpoint == "ingest.receive":
+            data["files"] = (BytesIO(b"a file"), "IMG_0002.jpg")
+        self.hold_cookies()
+        return self.browser.open(path.format(**self.names), method=method, data=data or None)
+
+    def hold_cookies(self) -> None:
+        """An answer to somebody whose time is over takes the cookie away; here it is brought back every time."""
+        for asks, value in self.cookies.items():
+            if value:
+                name = cookie_name(asks, https=self.house.settings.https)
+                self.browser.set_cookie(name, value, domain=self.browser.domain)
+
+
+@pytest.fixture(params=VIEWERS)
+def who(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def stage(who: str, cast: Family, marcs: Family, browser_of: Callable[..., LintingClient]) -> Stage:
+    return Stage(who, cast, marcs, browser_of())
+
+
+def test_every_route_stands_in_the_table(app: Flask) -> None:
+    there_are = {
+        (method, rule.endpoint) for rule in app.url_map.iter_rules() for method in rule.methods or () if method in ("GET", "POST")
+    }
+    listed = {(method, endpoint) for method, endpoint, _, _ in table() if endpoint != "bytes"}
+    assert there_are == listed, "add the new route to TABLE, with the answer that each viewer gets"
+    assert all((rule.methods or set()) <= {"GET", "HEAD", "POST", "OPTIONS"} for rule in app.url_map.iter_rules())
+
+
+def test_everybody_gets_what_the_table_says(who: str, stage: Stage) -> None:
+    wrong = []
+    for method, endpoint, path, expected in table():
+        before = all_rows(stage.house.database, without=SEEN)
+        answer = stage.call(method, endpoint, path)
+        if answer.status_code != expected[who]:
+            wrong.append(f"{method} {path}: {who} got {answer.status_code}, the table says {expected[who]}")
+        if answer.status_code >= 400 and all_rows(stage.house.database, without=SEEN) != before:
+            wrong.append(f"{method} {path}: {who} got {answer.status_code}, and yet it changed something")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_head_answers_like_get_without_a_body(who: str, stage: Stage) -> None:
+    for method, endpoint, path, expected in table():
+        if method == "GET":
+            answer = stage.call("HEAD", endpoint, path)
+            assert (answer.status_code, answer.data) == (expected[who], b""), path
+
+
+def test_a_get_notes_a_visit_once_an_hour_and_neither_changes_nor_gives_anything_else(stage: Stage) -> None:
+    looking = [(endpoint, path) for method, endpoint, path, _ in table() if method == "GET"]
+    before = all_rows(stage.house.database, without=SEEN)
+    for endpoint, path in looking:
+        answer = stage.call("GET", endpoint, path)
+        assert all_rows(stage.house.database, without=SEEN) == before, path
+        given = [cookie.split(";")[0] for cookie in answer.headers.getlist("Set-Cookie")]
+        assert all(cookie.startswith("kinfold_form=") or cookie.endswith("=") for cookie in given), f"{path} hands out {given}"
+    noted = all_rows(stage.house.database)
+    for endpoint, path in looking:
+        stage.call("HEAD", endpoint, path)
+    assert all_rows(stage.house.database) == noted, "a visit is noted at most once an hour"
+
+
+def test_what_is_not_there_and_what_is_not_for_you_look_the_same(stage: Stage, who: str) -> None:
+    for method, endpoint, path, expected in table():
+        names = {name: value for name, value in stage.names.items() if "{" + name + "}" in path}
+        if expected[who] != 404 or not names or endpoint == "bytes":
+            continue
+        foreign = stage.call(method, endpoint, path)
+        missing = stage.call(method, endpoint, path.format(**dict.fromkeys(names, "a" * 26)))
+        assert (foreign.status_code, foreign.data) == (missing.status_code, missing.data), path
+        assert sorted(foreign.headers) == sorted(missing.headers), path
+
+
+def test_a_route_that_says_not_who_may_use_it_stops_the_start(app: Flask) -> None:
+    app._got_first_request = False
+    app.add_url_rule("/forgotten", "forgotten", lambda: "hello")
+    with pytest.raises(RuntimeError, match=r"forgotten.*|@allow"):
+        declared(app)
+
+
+def test_a_route_that_says_not_who_may_use_it_is_not_there_at_run_time(
+    app: Flask, browser_of: Callable[..., LintingClient]
+) -> None:
+    app._got_first_request = False
+    app.add_url_rule("/forgotten", "forgotten", lambda: "hello")
+    assert browser_of().get("/forgotten").status_code == 404
+
+
+def test_a_visit_moves_the_sleep_of_a_device_but_not_its_end(
+    cast: Family, house: House, browser_of: Callable[..., LintingClient]
+) -> None:
+    def row() -> DeviceRow:
+        with house.database.reading() as session:
+            return session.scalars(sa.select(DeviceRow).where(DeviceRow.guest_id == cast.people["Rose"].id)).one()
+
+    before = row()
+    browser_of(device=cast.people["Rose"].cookie).get("/shared")
+    assert row().unused_after - before.unused_after == timedelta(days=1, minutes=1)
+    assert row().expires_at == before.expires_at
+
+
+def test_the_settings_of_the_tests_are_those_of_a_fresh_instance(house: House) -> None:
+    assert house.settings == Settings.from_env({"KINFOLD_DATA": str(house.settings.data)})

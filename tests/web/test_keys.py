@@ -1,0 +1,130 @@
+"""The keys of an instance (attack 14), and what it answers when it is not well."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from app.clock import HandClock
+from app.config import Settings
+from app.db import Database
+from app.errors import WrongSetting
+from app.house import House
+from app.instance import open_keys
+from app.security.sealing import MasterKey
+from tests.conftest import Family
+from tests.lint import LintingClient
+from tests.rows import all_rows
+
+SECRET = "s" * 40
+
+
+@pytest.fixture
+def files(smiths: Family) -> Path:
+    return smiths.house.settings.data / "keys"
+
+
+def start_again(family: Family, **env: str) -> None:
+    """Another process, or a second node, opens the same database."""
+    settings = Settings.from_env({"KINFOLD_DATA": str(family.house.settings.data), **env})
+    open_keys(settings, family.house.database, family.house.clock)
+
+
+def refuses(family: Family, *words: str, **env: str) -> None:
+    data = family.house.settings.data
+    before = all_rows(family.house.database), sorted(path.name for path in data.rglob("*"))
+    with pytest.raises(WrongSetting) as told:
+        start_again(family, **env)
+    assert all(word in str(told.value) for word in words), told.value
+    assert (all_rows(family.house.database), sorted(path.name for path in data.rglob("*"))) == before, "nothing was changed"
+
+
+def test_the_first_start_makes_keys_that_only_we_can_read(smiths: Family, files: Path) -> None:
+    assert {path.name: path.stat().st_mode & 0o777 for path in files.iterdir()} == {"master.key": 0o600, "secret.key": 0o600}
+    assert files.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_later_start_takes_the_same_keys(smiths: Family) -> None:
+    start_again(smiths)
+
+
+@pytest.mark.parametrize(("name", "setting"), [("master.key", "KINFOLD_MASTER_KEY"), ("secret.key", "KINFOLD_SECRET_KEY")])
+def test_a_missing_key_refuses_the_start_and_makes_no_other(smiths: Family, files: Path, name: str, setting: str) -> None:
+    (files / name).unlink()
+    refuses(smiths, setting, "Nothing was changed")
+
+
+def test_another_master_key_refuses_the_start(smiths: Family, files: Path) -> None:
+    other = MasterKey.generate()
+    refuses(smiths, "master key", "Nothing was changed", KINFOLD_MASTER_KEY=other)
+    (files / "master.key").write_text(other)
+    refuses(smiths, "master key", "Nothing was changed")
+
+
+def test_another_secret_key_refuses_the_start(smiths: Family, files: Path) -> None:
+    refuses(smiths, "secret key", "new,old", KINFOLD_SECRET_KEY=SECRET)
+    refuses(smiths, "32 characters", KINFOLD_SECRET_KEY="short")
+
+
+def test_garbage_is_no_key(smiths: Family, files: Path) -> None:
+    for garbage in ("garbage", "é", "A" * 43):
+        refuses(smiths, KINFOLD_MASTER_KEY=garbage)
+
+
+def test_a_second_node_without_the_keys_refuses_to_start(smiths: Family, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "second node"
+    env = {"KINFOLD_DATA": str(elsewhere), "KINFOLD_DATABASE_URL": smiths.house.settings.database_url}
+    before = all_rows(smiths.house.database)
+    with pytest.raises(WrongSetting):
+        open_keys(Settings.from_env(env), smiths.house.database, smiths.house.clock)
+    assert not elsewhere.exists()
+    assert all_rows(smiths.house.database) == before
+
+
+def test_a_shared_database_never_makes_keys(empty_database: Path, tmp_path: Path, clock: HandClock) -> None:
+    settings = replace(Settings.from_env({"KINFOLD_DATA": str(tmp_path / "x")}), database_url="postgresql+psycopg://db/kinfold")
+    database = Database(f"sqlite:///{empty_database}")
+    with pytest.raises(WrongSetting):
+        open_keys(settings, database, clock)
+    assert not (tmp_path / "x").exists()
+    database.close()
+
+
+def test_a_new_secret_key_beside_the_old_one_leaves_links_and_photos_working(
+    smiths: Family, files: Path, make_house: Callable[..., House]
+) -> None:
+    smiths.album("Picnic")
+    smiths.photo("Picnic")
+    rose = smiths.share("Picnic", "Rose")
+    old = (files / "secret.key").read_text().strip()
+    both = make_house(KINFOLD_SECRET_KEY=f"{SECRET},{old}")
+    browser = LintingClient(create_app(both.settings, both))
+    assert browser.send(f"/i/{rose.token}").status_code == 303
+    assert browser.get("/shared").status_code == 200
+    start_again(smiths, KINFOLD_SECRET_KEY=SECRET)
+
+
+# --- health
+
+
+def test_a_server_that_is_well_says_so(stranger: LintingClient) -> None:
+    assert (stranger.get("/healthz").text, stranger.get("/readyz").text) == ("ok\n", "ready\n")
+
+
+def test_a_server_without_storage_is_not_ready_and_says_no_more(
+    house: House, stranger: LintingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_name: str) -> None:
+        raise OSError("/secret/path is gone")
+
+    monkeypatch.setattr(house.storage, "create", broken)
+    answer = stranger.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "not ready\n")
+    assert stranger.get("/healthz").status_code == 200
+
+
+def test_robots_are_told_to_stay_away(stranger: LintingClient) -> None:
+    assert stranger.get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
+    assert "Smith" not in stranger.get("/manifest.webmanifest").text
