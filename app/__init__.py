@@ -18,7 +18,7 @@ from app.sharing import views as sharing_pages
 from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
 from app.web import public
-from app.web.access import declared
+from app.web.access import check_every_route_declares
 from app.web.application import Kinfold, make_application
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -32,12 +32,12 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
     house = house or open_house(settings)
     app = make_application(house, PROJECT)
     app.extensions["kinfold_identifiers"] |= {Asks.MEMBER: accounts_pages.identify, Asks.DEVICE: sharing_pages.identify}
-    accounts_pages.login_manager.init_app(app)
+    accounts_pages.login_manager.init_app(app, add_context_processor=False)
     for views in (public, accounts_pages, groups_pages, albums_pages, media_pages, ingest_pages, sharing_pages, viewing_pages):
         app.register_blueprint(views.pages)
     app.context_processor(groups_pages.about_me)
     commands.install(app)
-    declared(app)
+    check_every_route_declares(app)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": PhotoBytes(house)})  # type: ignore[method-assign]
     if house.settings.trusted_proxies:
         hops = house.settings.trusted_proxies

@@ -41,7 +41,7 @@ class Keys:
 
     master: MasterKey
     tokens: Tokens
-    session_keys: tuple[str, ...] = field(repr=False)
+    secret_keys: tuple[str, ...] = field(repr=False)
 
 
 def open_keys(settings: Settings, database: Database, clock: Clock) -> Keys:

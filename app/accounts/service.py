@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.accounts import rules
 from app.accounts.models import Account, AddressKind, OneTimeAddress, SignedIn
 from app.activity import service as activity
-from app.activity.models import Kind
+from app.activity.models import ActivityKind
 from app.errors import NotVisible, Refused, TooOften
 from app.security.passwords import Passwords, check_new_password
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
@@ -101,7 +101,7 @@ def sign_in(session: Session, *, account: Account, label: str, stay: bool, repla
     )
     session.add(signed_in)
     member = as_viewer(account)
-    activity.record(session, Kind.SIGNED_IN, by=member, at=at)
+    activity.record(session, ActivityKind.SIGNED_IN, by=member, at=at)
     session.flush()
     return SignIn(cookie, signed_in, member)
 
@@ -166,7 +166,7 @@ def set_password(
     account.password_hash = passwords.hash(password)
     end_sessions(session, member=account.id, except_cookie=keep)
     session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.member_id == account.id))
-    activity.record(session, Kind.PASSWORD_CHANGED, by=as_viewer(account), at=at)
+    activity.record(session, ActivityKind.PASSWORD_CHANGED, by=as_viewer(account), at=at)
 
 
 def issue_address(session: Session, *, kind: AddressKind, member: str | None = None, tokens: Tokens, at: datetime) -> str:

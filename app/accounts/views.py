@@ -46,6 +46,11 @@ class CurrentMember(UserMixin):  # type: ignore[misc]
         self.id = viewer.id
         self.viewer = viewer
 
+    @property
+    def name(self) -> str:
+        """Asked of the database only by a page that says it."""
+        return service.get_account(session(), self.viewer).name
+
 
 @login_manager.request_loader  # type: ignore[untyped-decorator]
 def load_current_member(_request: object) -> CurrentMember | None:
@@ -252,4 +257,4 @@ def _network(address: str) -> str:
 
 
 def _keyed(text: str) -> str:
-    return hmac.new(house().keys.session_keys[0].encode(), text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(house().keys.secret_keys[0].encode(), text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()[:32]

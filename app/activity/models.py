@@ -10,7 +10,7 @@ from app.db import Base, word
 from app.ids import new_id
 
 
-class Kind(StrEnum):
+class ActivityKind(StrEnum):
     """What can have happened."""
 
     GROUP_FOUNDED = "group-founded"
@@ -32,14 +32,14 @@ class Kind(StrEnum):
 
 
 class Activity(Base):
-    """`bucket` counts tries (see `service.count_failures`); it is a keyed hash, never an address."""
+    """`bucket` counts tries (see `service.nth_last_failure`); it is a keyed hash, never an address."""
 
     __tablename__ = "activity"
     __table_args__ = (sa.Index("ix_activity_bucket_at", "bucket", "at"), sa.Index("ix_activity_group_id_at", "group_id", "at"))
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     at: Mapped[datetime]
-    kind: Mapped[Kind] = mapped_column(word(Kind))
+    kind: Mapped[ActivityKind] = mapped_column(word(ActivityKind))
     group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"))
     member_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
     guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"))

@@ -6,26 +6,28 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.activity.models import Activity, Kind
+from app.activity.models import Activity, ActivityKind
 from app.security.viewer import Member
 
 KEPT = timedelta(days=90)
 TRIES_KEPT = timedelta(hours=24)
 
 
-def record(session: Session, kind: Kind, *, by: Member, at: datetime, guest: str | None = None, album: str | None = None) -> None:
+def record(
+    session: Session, kind: ActivityKind, *, by: Member, at: datetime, guest: str | None = None, album: str | None = None
+) -> None:
     """Note that a member did something; joins the caller's transaction."""
     session.add(Activity(kind=kind, at=at, group_id=by.group, member_id=by.id, guest_id=guest, album_id=album))
 
 
 def record_device(session: Session, *, group: str, guest: str, at: datetime) -> None:
     """Note that a guest's browser was let in."""
-    session.add(Activity(kind=Kind.DEVICE_LET_IN, at=at, group_id=group, guest_id=guest))
+    session.add(Activity(kind=ActivityKind.DEVICE_LET_IN, at=at, group_id=group, guest_id=guest))
 
 
 def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> None:
     """Note a failed try in each of the buckets it counts for."""
-    session.add_all(Activity(kind=Kind.SIGN_IN_FAILED, at=at, bucket=bucket) for bucket in buckets)
+    session.add_all(Activity(kind=ActivityKind.SIGN_IN_FAILED, at=at, bucket=bucket) for bucket in buckets)
 
 
 def nth_last_failure(session: Session, *, bucket: str, n: int, since: datetime) -> datetime | None:

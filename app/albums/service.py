@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity import service as activity
-from app.activity.models import Kind
+from app.activity.models import ActivityKind
 from app.albums import rules
 from app.albums.models import Album
 from app.errors import NotVisible, Refused
@@ -92,7 +92,7 @@ def make_album(session: Session, viewer: Member, *, title: str, description: str
     )
     session.add(row)
     session.flush()
-    activity.record(session, Kind.ALBUM_MADE, by=viewer, at=at, album=album_id)
+    activity.record(session, ActivityKind.ALBUM_MADE, by=viewer, at=at, album=album_id)
     return OpenAlbum(row, key)
 
 
@@ -100,7 +100,7 @@ def change_album(session: Session, viewer: Member, *, album: OpenAlbum, title: s
     """Another title and description."""
     album.row.sealed_title = album.key.seal_field("title", album.id, title)
     album.row.sealed_description = album.key.seal_field("description", album.id, description)
-    activity.record(session, Kind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
+    activity.record(session, ActivityKind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
 
 
 def choose_cover(session: Session, *, album: OpenAlbum, photo: str) -> None:
@@ -125,7 +125,7 @@ def delete_album(session: Session, viewer: Member, *, album: OpenAlbum, confirm:
     if confirm.casefold().strip() != album.title.casefold().strip():
         raise Refused("title-differs", title=album.title)
     remove_objects(session, names=[f"albums/{album.id}/"], group=viewer.group, jobs=jobs, at=at)
-    activity.record(session, Kind.ALBUM_DELETED, by=viewer, at=at)
+    activity.record(session, ActivityKind.ALBUM_DELETED, by=viewer, at=at)
     session.execute(sa.delete(Album).where(Album.id == album.id))
 
 

@@ -21,7 +21,7 @@ pages = Blueprint("albums", __name__)
 def create() -> Response:
     form = AlbumForm()
     if not form.validate():
-        raise Refused(first_error(form))
+        raise Refused(form.first_error)
     album = service.make_album(
         session(),
         member(),
@@ -39,14 +39,14 @@ def create() -> Response:
 @pages.get("/albums/<album>/edit")
 @allow(Action.KEEP_ALBUMS)
 def edit(album: str) -> str:
-    found = load(album)
+    found = _load(album)
     return _edit_page(found, AlbumForm(title=found.title, description=found.description), DeleteAlbumForm(formdata=None))
 
 
 @pages.post("/albums/<album>/edit")
 @allow(Action.KEEP_ALBUMS)
 def do_edit(album: str) -> Response:
-    found, form = load(album), AlbumForm()
+    found, form = _load(album), AlbumForm()
     if not form.validate():
         return make_response(_edit_page(found, form, DeleteAlbumForm(formdata=None)), 400)
     service.change_album(
@@ -63,7 +63,7 @@ def do_edit(album: str) -> Response:
 @pages.post("/albums/<album>/delete")
 @allow(Action.KEEP_ALBUMS)
 def delete(album: str) -> Response:
-    found, form = load(album), DeleteAlbumForm()
+    found, form = _load(album), DeleteAlbumForm()
     try:
         service.delete_album(
             session(), member(), album=found, confirm=form.confirm.data, jobs=house().jobs, at=house().clock.now()
@@ -79,21 +79,16 @@ def delete(album: str) -> Response:
 @pages.post("/albums/<album>/cover")
 @allow(Action.KEEP_ALBUMS)
 def cover(album: str) -> Response:
-    found, form = load(album), CoverForm()
+    found, form = _load(album), CoverForm()
     if not form.validate():
-        raise Refused(first_error(form))
+        raise Refused(form.first_error)
     service.choose_cover(session(), album=found, photo=form.photo.data)
     return redirect(url_for("viewing.photo", photo=form.photo.data), 303)
 
 
-def load(album: str) -> OpenAlbum:
+def _load(album: str) -> OpenAlbum:
     """The album of an address, for the member who asks."""
     return service.get_album(session(), member(), album=album, master=house().master)
-
-
-def first_error(form: AlbumForm | CoverForm) -> str:
-    """The first thing that is wrong with a form, as a reason word."""
-    return str(next(iter(form.errors.values()))[0])
 
 
 def _edit_page(album: OpenAlbum, form: AlbumForm, delete_form: DeleteAlbumForm) -> str:

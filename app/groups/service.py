@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.accounts import service as accounts
 from app.accounts.models import Account, AddressKind, OneTimeAddress
 from app.activity import service as activity
-from app.activity.models import Kind
+from app.activity.models import ActivityKind
 from app.errors import NotVisible
 from app.groups.models import Group, GroupKind
 from app.security.passwords import Passwords
@@ -39,7 +39,7 @@ def found_group(
     owner = accounts.add_member(
         session, group=group.id, name=name, email=email, password=password, role=Role.OWNER, passwords=passwords, at=at
     )
-    activity.record(session, Kind.GROUP_FOUNDED, by=accounts.as_viewer(owner), at=at)
+    activity.record(session, ActivityKind.GROUP_FOUNDED, by=accounts.as_viewer(owner), at=at)
     return owner
 
 

@@ -1,6 +1,7 @@
 """The front door, and founding a group."""
 
 from flask import Blueprint, make_response, redirect, render_template, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from app.accounts import service as accounts
@@ -70,7 +71,7 @@ class AboutMe:
 
     @property
     def name(self) -> str:
-        return accounts.get_account(session(), member()).name
+        return str(current_user.name)
 
     @property
     def group_name(self) -> str:

@@ -4,7 +4,7 @@ from app.house import House
 from app.ids import new_id
 from app.ingest import service
 from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
-from app.ingest.service import PREPARE_PHOTO, Waiting, Written
+from app.ingest.service import PREPARE_PHOTO, Taken, Written
 from app.jobs.port import Handler
 from app.media.jobs import keep_promise
 from app.media.models import RenditionName
@@ -56,7 +56,7 @@ def drop_old_uploads(house: House) -> None:
         service.drop_old_uploads(session, jobs=house.jobs, at=house.clock.now())
 
 
-def _decode(house: House, decoder: Decoder, waiting: Waiting) -> Decoded | NotDecoded:
+def _decode(house: House, decoder: Decoder, waiting: Taken) -> Decoded | NotDecoded:
     sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
     try:
         return decoder.decode(sealed.read(waiting.object_name), group=waiting.group, size=waiting.sealed.size)
@@ -64,7 +64,7 @@ def _decode(house: House, decoder: Decoder, waiting: Waiting) -> Decoded | NotDe
         return NotDecoded("lost")
 
 
-def _write_renditions(house: House, waiting: Waiting, decoded: Decoded) -> list[Written]:
+def _write_renditions(house: House, waiting: Taken, decoded: Decoded) -> list[Written]:
     keys: dict[str, SealedKey] = {}
     sealed = Sealed(house.storage, waiting.key, keys)
     written = []

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity import service as activity
-from app.activity.models import Activity, Kind
+from app.activity.models import Activity, ActivityKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, open_album, promise_removal, remove_objects
 from app.errors import Refused
@@ -55,7 +55,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Taken:
     """An upload that a worker has taken: all it needs, without the database."""
 
     photo: str
@@ -108,7 +108,7 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
 
 
-def take(session: Session, *, photo: str, master: MasterKey, jobs: Jobs, at: datetime) -> Waiting | None:
+def take(session: Session, *, photo: str, master: MasterKey, jobs: Jobs, at: datetime) -> Taken | None:
     """Take a photo to prepare it; the attempt is counted now, so that a file that kills its worker is not tried for ever.
 
     None when there is nothing to do: it is done, gone, or has just been given up.
@@ -127,19 +127,19 @@ def take(session: Session, *, photo: str, master: MasterKey, jobs: Jobs, at: dat
         return None
     upload.attempts += 1
     assert upload.object_name is not None and upload.wrapped_key is not None
-    return Waiting(
+    return Taken(
         row.id, row.group_id, open_album(album, master=master).key, upload.object_name, SealedKey(upload.wrapped_key, upload.size)
     )
 
 
-def give_back(session: Session, *, waiting: Waiting) -> None:
+def give_back(session: Session, *, waiting: Taken) -> None:
     """Uncount an attempt that failed by no fault of the file."""
     found = _still_waiting(session, waiting)
     if found is not None:
         found[1].attempts -= 1
 
 
-def make_ready(session: Session, *, waiting: Waiting, decoded: Decoded, written: Sequence[Written], at: datetime) -> str | None:
+def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], at: datetime) -> str | None:
     """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
     object, to be kept after the commit; None when the photo was deleted or done meanwhile."""
     found = _still_waiting(session, waiting)
@@ -171,7 +171,7 @@ def make_ready(session: Session, *, waiting: Waiting, decoded: Decoded, written:
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
 
 
-def refuse(session: Session, *, waiting: Waiting, reason: str, jobs: Jobs, at: datetime) -> None:
+def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: datetime) -> None:
     """Say that a photo can't be shown; its file is destroyed, or kept a week behind "Try again" when that could help."""
     found = _still_waiting(session, waiting)
     if found is not None:
@@ -187,9 +187,7 @@ def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
     _hand_over(session, photo, upload, jobs=jobs, at=at)
 
 
-def list_unfinished(
-    session: Session, *, album: OpenAlbum, states: Sequence[PhotoState]
-) -> list[tuple[Photo, Upload | None, str]]:
+def list_in_states(session: Session, *, album: OpenAlbum, states: Sequence[PhotoState]) -> list[tuple[Photo, Upload | None, str]]:
     """Photos of an album in these states with their upload and the name to call them by, in the order in which they came."""
     rows = session.execute(
         sa.select(Photo, Upload)
@@ -269,7 +267,7 @@ def _hand_over(session: Session, photo: Photo, upload: Upload, *, jobs: Jobs, at
     jobs.enqueue(session, PREPARE_PHOTO, photo.id, group=photo.group_id, generation=upload.generation)
 
 
-def _still_waiting(session: Session, waiting: Waiting) -> tuple[Photo, Upload] | None:
+def _still_waiting(session: Session, waiting: Taken) -> tuple[Photo, Upload] | None:
     found = session.execute(
         sa.select(Photo, Upload)
         .join(Upload, Upload.photo_id == Photo.id)
@@ -303,9 +301,9 @@ def _note_added(session: Session, viewer: Member, album: str, at: datetime) -> N
     """One line for a whole batch: "Anna added photos" is told once an hour."""
     noted = sa.select(Activity.id).where(
         Activity.group_id == viewer.group,
-        Activity.kind == Kind.PHOTOS_ADDED,
+        Activity.kind == ActivityKind.PHOTOS_ADDED,
         Activity.album_id == album,
         Activity.at > at.replace(minute=0, second=0, microsecond=0),
     )
     if session.scalars(noted.limit(1)).one_or_none() is None:
-        activity.record(session, Kind.PHOTOS_ADDED, by=viewer, at=at, album=album)
+        activity.record(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album)

@@ -52,7 +52,7 @@ def status(album: str) -> Response:
     found = albums.get_album(session(), member(), album=album, master=house().master)
     unfinished = [PhotoState.RECEIVED, PhotoState.REFUSED]
     states = unfinished if request.args.get("unfinished") else [*unfinished, PhotoState.READY]
-    photos = service.list_unfinished(session(), album=found, states=states)
+    photos = service.list_in_states(session(), album=found, states=states)
     counts = media.count(session(), album=found.id)
     return make_response(
         jsonify(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity import service as activity
-from app.activity.models import Kind
+from app.activity.models import ActivityKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, open_album, remove_objects
 from app.errors import NotVisible
@@ -158,7 +158,7 @@ def delete_photos(session: Session, viewer: Member, *, album: str, photos: Seque
     objects += session.scalars(sa.select(Upload.object_name).where(Upload.photo_id.in_(doomed), Upload.object_name.is_not(None)))
     remove_objects(session, names=objects, group=viewer.group, jobs=jobs, at=at)
     session.execute(sa.delete(Photo).where(Photo.id.in_(doomed)))
-    activity.record(session, Kind.PHOTOS_DELETED, by=viewer, at=at, album=album)
+    activity.record(session, ActivityKind.PHOTOS_DELETED, by=viewer, at=at, album=album)
     return len(doomed)
 
 

@@ -22,7 +22,7 @@ def caption(photo: str) -> Response:
     found, album = service.get_photo(session(), member(), photo=photo, master=house().master)
     form = CaptionForm()
     if not form.validate():
-        raise Refused("caption-too-long")
+        raise Refused(form.first_error)
     service.set_caption(found, album.key, text=form.caption.data, at=house().clock.now())
     return redirect(url_for("viewing.photo", photo=photo), 303)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Literal
 
 
 class Role(StrEnum):
@@ -16,7 +15,6 @@ class Role(StrEnum):
 class Member:
     """A person with an account who is signed in; `group` is the only group they belong to."""
 
-    kind: ClassVar[Literal["member"]] = "member"
     id: str
     group: str
     role: Role
@@ -26,15 +24,12 @@ class Member:
 class Device:
     """A browser that was let in by a link; `guests` are the people whose device it is (a shared tablet has several)."""
 
-    kind: ClassVar[Literal["device"]] = "device"
     guests: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Nobody:
     """A stranger, or somebody whose time has ended."""
-
-    kind: ClassVar[Literal["nobody"]] = "nobody"
 
 
 Viewer = Member | Device | Nobody

@@ -19,15 +19,19 @@ class PeriodForm(KinfoldForm):
     until = StringField()
     may_save = BooleanField(false_values=NO)
 
-    def end(self, *, at: datetime, max_days: int) -> datetime | None:
-        """The end that was asked for, or None with the mistake marked on its field."""
+    def end(self, *, at: datetime, max_days: int, longer: datetime | None = None) -> datetime | None:
+        """The end that was asked for, or None with the mistake marked on its field. With `longer`, an end that there is already, days are
+        added to that one."""
         try:
             days = self._days()
-            return rules.until(days=days, date=self.until.data or None, at=at, max_days=max_days)
+            end = rules.until(days=days, date=self.until.data or None, at=at, max_days=max_days)
         except Refused as refusal:
             field: Any = self.until if self.until.data else self.days
             field.errors = [refusal.reason]
             return None
+        if longer is None or self.until.data:
+            return end
+        return rules.extended(expires_at=longer, days=days or rules.usual_days(max_days), at=at, max_days=max_days)
 
     def _days(self) -> int | None:
         text = (self.days.data or "").strip()

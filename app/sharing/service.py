@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from app.accounts.models import Account
 from app.activity import service as activity
-from app.activity.models import Kind
+from app.activity.models import ActivityKind
 from app.albums.rules import SECOND_TAP
 from app.albums.service import OpenAlbum, open_album
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
@@ -120,7 +120,7 @@ def give(
         session.add(grant)
     grant.expires_at, grant.may_save, grant.created_by = until, may_save, viewer.id
     grant.ended_at = grant.ended_by = None
-    activity.record(session, Kind.SHARED, by=viewer, at=at, guest=guest.id, album=album.id)
+    activity.record(session, ActivityKind.SHARED, by=viewer, at=at, guest=guest.id, album=album.id)
     session.flush()
     return grant
 
@@ -145,7 +145,7 @@ def make_link(
         expires_at=until,
     )
     session.add(link)
-    activity.record(session, Kind.LINK_MADE, by=viewer, at=at, guest=guest.id)
+    activity.record(session, ActivityKind.LINK_MADE, by=viewer, at=at, guest=guest.id)
     session.flush()
     return link, issued.value
 
@@ -171,7 +171,7 @@ def extend(session: Session, viewer: Member, *, grant: Grant, until: datetime, m
     grant.ended_at = grant.ended_by = None
     if may_save is not None:
         grant.may_save = may_save
-    activity.record(session, Kind.SHARING_EXTENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
+    activity.record(session, ActivityKind.SHARING_EXTENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
 
 
 def set_saving(grant: Grant, *, may_save: bool) -> None:
@@ -182,7 +182,7 @@ def set_saving(grant: Grant, *, may_save: bool) -> None:
 def end_grant(session: Session, viewer: Member, *, grant: Grant, at: datetime) -> None:
     """The guest no longer sees this album."""
     _end_grants(session, Grant.id == grant.id, at=at)
-    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
+    activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
 
 
 def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
@@ -190,7 +190,7 @@ def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) ->
     found = _get_link(session, viewer, link)
     session.execute(sa.update(Link).where(Link.id == found.id, Link.revoked_at.is_(None)).values(revoked_at=at))
     _end_devices(session, DeviceRow.link_id == found.id, at=at)
-    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
+    activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
     return found
 
 
@@ -213,20 +213,20 @@ def remove_device(session: Session, viewer: Member, *, device: str, at: datetime
     if found is None:
         raise NotVisible
     _end_devices(session, DeviceRow.id == found.id, at=at)
-    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
+    activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
     return found
 
 
 def stop_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
     """End everything that a person sees, has and holds."""
     _stop(session, [guest.id], at=at)
-    activity.record(session, Kind.SHARING_ENDED, by=viewer, at=at, guest=guest.id)
+    activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=guest.id)
 
 
 def stop_all(session: Session, viewer: Member, *, at: datetime) -> None:
     """The red button: end everything that the group shares."""
     _stop(session, [guest.id for guest in list_guests(session, viewer)], at=at)
-    activity.record(session, Kind.ALL_SHARING_STOPPED, by=viewer, at=at)
+    activity.record(session, ActivityKind.ALL_SHARING_STOPPED, by=viewer, at=at)
 
 
 def rename_guest(guest: Guest, *, name: str) -> None:
@@ -236,7 +236,7 @@ def rename_guest(guest: Guest, *, name: str) -> None:
 
 def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
     """Forget a person: what they see, their links and devices go with them."""
-    activity.record(session, Kind.GUEST_DELETED, by=viewer, at=at)
+    activity.record(session, ActivityKind.GUEST_DELETED, by=viewer, at=at)
     session.execute(sa.delete(Guest).where(Guest.id == guest.id))
 
 
@@ -265,15 +265,14 @@ def list_devices(session: Session, *, guest: Guest, at: datetime) -> Sequence[De
     ).all()
 
 
-def who_sees(session: Session, *, album: str, at: datetime) -> list[tuple[Guest, Grant]]:
+def who_sees(session: Session, *, album: str, at: datetime) -> Sequence[Guest]:
     """The people who may see an album now."""
-    rows = session.execute(
-        sa.select(Guest, Grant)
+    return session.scalars(
+        sa.select(Guest)
         .join(Grant, Grant.guest_id == Guest.id)
         .where(Grant.album_id == album, *live_grant(at))
         .order_by(Guest.name)
-    )
-    return list(rows)
+    ).all()
 
 
 def people_by_album(session: Session, *, albums: Sequence[str], at: datetime) -> dict[str, int]:
@@ -311,9 +310,7 @@ def how_much_is_shared(session: Session, viewer: Member, *, at: datetime) -> Sha
         _count(session, sa.select(Grant.guest_id).where(Grant.guest_id.in_(guests), *live_grant(at)).distinct()),
         _count(
             session,
-            sa.select(Link.id).where(
-                Link.guest_id.in_(guests), Link.revoked_at.is_(None), Link.replaced_at.is_(None), Link.expires_at > at
-            ),
+            sa.select(Link.id).where(Link.guest_id.in_(guests), *live_link(at)),
         ),
         _count(session, sa.select(DeviceRow.id).where(DeviceRow.guest_id.in_(guests), *live_device(at))),
     )
@@ -386,14 +383,7 @@ def enrol(session: Session, *, link: Link, cookie: bytes | None, label: str, at:
     """
     taken = session.execute(
         sa.update(Link)
-        .where(
-            Link.id == link.id,
-            Link.used < Link.places,
-            Link.revoked_at.is_(None),
-            Link.replaced_at.is_(None),
-            Link.ended_at.is_(None),
-            Link.expires_at > at,
-        )
+        .where(Link.id == link.id, Link.used < Link.places, *live_link(at))
         .values(used=Link.used + 1)
         .returning(Link.id)
     ).one_or_none()
@@ -463,7 +453,7 @@ def get_shared_album(session: Session, viewer: Device, *, album: str, master: Ma
     raise NotVisible
 
 
-def names_of(session: Session, viewer: Device) -> Sequence[Guest]:
+def guests_of(session: Session, viewer: Device) -> Sequence[Guest]:
     """The people whose device this is."""
     return session.scalars(
         sa.select(Guest).where(Guest.id.in_(viewer.guests)).order_by(sa.func.lower(Guest.name), Guest.id)
@@ -483,6 +473,14 @@ def end_what_is_over(session: Session, *, at: datetime) -> None:
     session.execute(sa.update(Link).where(Link.ended_at.is_(None), Link.expires_at <= at).values(ended_at=Link.expires_at))
     over = sa.or_(DeviceRow.expires_at <= at, DeviceRow.unused_after <= at)
     session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None), over).values(ended_at=at))
+
+
+# --- the rules of `rules.py`, in SQL -----------------------------------------------------------------------------------
+
+
+def live_link(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    """The rule of `rules.link_state` for LIVE and FULL, in SQL."""
+    return Link.revoked_at.is_(None), Link.replaced_at.is_(None), Link.ended_at.is_(None), Link.expires_at > at
 
 
 def live_grant(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:

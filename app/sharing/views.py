@@ -1,6 +1,7 @@
 """Sharing as members do it, and the door that a link opens. What guests then see is in `app/viewing`."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import segno
@@ -20,7 +21,7 @@ from app.security.permissions import Action, Asks
 from app.security.viewer import Device, Member, Viewer
 from app.sharing import rules, service
 from app.sharing.forms import GiveForm, GuestForm, PeriodForm, ShareForm, StopAllForm
-from app.sharing.models import Guest, Link
+from app.sharing.models import DeviceRow, Grant, Guest, Link
 from app.sharing.rules import GrantState, LinkState
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
 from app.web.errors import wants_json
@@ -29,6 +30,9 @@ from app.web.labels import device_label
 from app.web.viewer import cookie, credential, give_cookie, member, note_visit, sent_cookie, take_cookie
 
 pages = Blueprint("sharing", __name__)
+
+Grants = Sequence[tuple[Grant, OpenAlbum, GrantState]]
+Links = Sequence[tuple[Link, LinkState]]
 
 
 def identify(digest: bytes) -> Viewer:
@@ -60,7 +64,7 @@ def do_share(album: str) -> Response:
     guest = _whom(form, found) if until is not None else None
     if until is None or guest is None:
         if wants_json():
-            raise Refused(_first_error(form))
+            raise Refused(form.first_error)
         return make_response(_share_page(found, form), 400)
     shared = service.share(
         session(), member(), album=found, guest=guest, until=until, may_save=form.may_save.data, tokens=house().tokens, at=at
@@ -90,7 +94,7 @@ def add_person() -> Response:
     form = GuestForm()
     if not form.validate():
         if wants_json():
-            raise Refused(_first_error(form))
+            raise Refused(form.first_error)
         return make_response(_people_page(form), 400)
     guest = service.add_guest(session(), member(), name=form.name.data, at=house().clock.now())
     if wants_json():
@@ -102,57 +106,15 @@ def add_person() -> Response:
 @allow(Action.SHARE)
 def person(guest: str) -> Response:
     found, at = _guest(guest), house().clock.now()
-    grants = service.list_grants(session(), guest=found, master=house().master)
+    grants = [
+        (grant, album, service.state_of_grant(grant, at))
+        for grant, album in service.list_grants(session(), guest=found, master=house().master)
+    ]
     links = [(link, service.state_of_link(link, at)) for link in service.list_links(session(), guest=found)]
     devices = service.list_devices(session(), guest=found, at=at)
-    live = {grant.id for grant, _ in grants if grant.ended_at is None and grant.expires_at > at}
     if wants_json():
-        return make_response(
-            jsonify(
-                grants=[
-                    {"id": grant.id, "album": album.id, "until": grant.expires_at.isoformat()}
-                    for grant, album in grants
-                    if grant.id in live
-                ],
-                links=[
-                    {"id": link.id, "expires_at": link.expires_at.isoformat()}
-                    for link, state in links
-                    if state is not LinkState.EXPIRED
-                ],
-                devices=[{"id": device.id, "last_seen": device.last_seen_at.isoformat()} for device in devices],
-            )
-        )
-    covers = media.covers(session(), albums=[album.row for _, album in grants])
-    given = {album.id for grant, album in grants if grant.id in live}
-    return make_response(
-        render_template(
-            "sharing/person.html",
-            guest=found,
-            grants=[
-                {
-                    "id": grant.id,
-                    "album_title": album.title,
-                    "album_href": url_for("viewing.album", album=album.id),
-                    "cover": tile(covers[album.id], album.key, Asks.MEMBER) if album.id in covers else None,
-                    "until": grant.expires_at if grant.id in live else grant.ended_at or grant.expires_at,
-                    "may_save": grant.may_save,
-                    "live": grant.id in live,
-                    "by_hand": service.state_of_grant(grant, at) is GrantState.ENDED,
-                }
-                for grant, album in grants
-            ],
-            links=[_link_facts(link, state) for link, state in links],
-            devices=[
-                {"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices
-            ],
-            **_periods(),
-            albums_to_give=[
-                {"id": album.id, "title": album.title}
-                for album in albums.list_albums(session(), member(), master=house().master)
-                if album.id not in given
-            ],
-        )
-    )
+        return _person_json(grants, links, devices)
+    return _person_page(found, grants, links, devices)
 
 
 @pages.post("/people/<guest>/edit")
@@ -160,7 +122,7 @@ def person(guest: str) -> Response:
 def edit(guest: str) -> Response:
     found, form = _guest(guest), GuestForm()
     if not form.validate():
-        raise Refused(_first_error(form))
+        raise Refused(form.first_error)
     service.rename_guest(found, name=form.name.data)
     return _to_person(found.id)
 
@@ -187,9 +149,7 @@ def stop_guest(guest: str) -> Response:
 @allow(Action.SHARE)
 def give(guest: str) -> Response:
     found, form, at = _guest(guest), GiveForm(), house().clock.now()
-    until = form.end(at=at, max_days=house().settings.max_days) if form.validate() else None
-    if until is None:
-        raise Refused(_first_error(form), days=house().settings.max_days)
+    until = _until(form)
     grant = service.give(
         session(), member(), album=_album(form.album.data), guest=found, until=until, may_save=form.may_save.data, at=at
     )
@@ -203,12 +163,7 @@ def give(guest: str) -> Response:
 def extend(grant: str) -> Response:
     """More time by `days` on top of what is left, or another end by `until`; the form says again whether they may save."""
     found, form, at = service.get_grant(session(), member(), grant=grant), PeriodForm(), house().clock.now()
-    until = form.end(at=at, max_days=house().settings.max_days)
-    if until is None:
-        raise Refused(_first_error(form), days=house().settings.max_days)
-    if not form.until.data:
-        days = (until - at).days
-        until = rules.extended(expires_at=found.expires_at, days=days, at=at, max_days=house().settings.max_days)
+    until = _until(form, longer=found.expires_at)
     may_save = form.may_save.data if "may_save" in request.form else None
     service.extend(session(), member(), grant=found, until=until, may_save=may_save, at=at)
     if wants_json():
@@ -238,9 +193,7 @@ def end_grant(grant: str) -> Response:
 def new_link(guest: str) -> Response:
     """A new link, told this once; the ones before let nobody in any more."""
     found, form, at = _guest(guest), PeriodForm(), house().clock.now()
-    until = form.end(at=at, max_days=house().settings.max_days)
-    if until is None:
-        raise Refused(_first_error(form), days=house().settings.max_days)
+    until = _until(form)
     link, token = service.make_link(session(), member(), guest=found, until=until, tokens=house().tokens, at=at)
     if wants_json():
         return make_response(jsonify(id=link.id, link=_address(token), expires_at=until.isoformat()), 201)
@@ -350,6 +303,16 @@ def _known_here(link: Link) -> Response | None:
     return None
 
 
+def _until(form: PeriodForm, *, longer: datetime | None = None) -> datetime:
+    """The end that a form asks for. Raises `Refused`."""
+    end = None
+    if form.validate():
+        end = form.end(at=house().clock.now(), max_days=house().settings.max_days, longer=longer)
+    if end is None:
+        raise Refused(form.first_error)
+    return end
+
+
 def _whom(form: ShareForm, album: OpenAlbum) -> Guest | None:
     """The person a link is for. Somebody new with a name we know is asked about first: two people can be called Rose, and the
     wrong one must not see the photos. A second tap is not asked: it gets another link for the same person."""
@@ -382,10 +345,6 @@ def _to_person(guest: str) -> Response:
 def _address(token: str) -> str:
     """The whole address of a link, always on the instance's own host."""
     return house().settings.base_url + url_for(".invite", token=token)
-
-
-def _first_error(form: Any) -> str:
-    return str(next(field.errors[0] for field in form if field.errors))
 
 
 def _link_page(guest: Guest, link: Link, token: str, album: OpenAlbum | None) -> Response:
@@ -432,6 +391,57 @@ def _periods() -> dict[str, Any]:
     most = house().settings.max_days
     usual = rules.usual_days(most)
     return {"days_choices": sorted({days for days in rules.DAYS if days <= most} | {usual}), "usual_days": usual}
+
+
+def _person_json(grants: Grants, links: Links, devices: Sequence[DeviceRow]) -> Response:
+    """What a person can use just now."""
+    return make_response(
+        jsonify(
+            grants=[
+                {"id": grant.id, "album": album.id, "until": grant.expires_at.isoformat()}
+                for grant, album, state in grants
+                if state is GrantState.LIVE
+            ],
+            links=[
+                {"id": link.id, "expires_at": link.expires_at.isoformat()}
+                for link, state in links
+                if state is not LinkState.EXPIRED
+            ],
+            devices=[{"id": device.id, "last_seen": device.last_seen_at.isoformat()} for device in devices],
+        )
+    )
+
+
+def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[DeviceRow]) -> Response:
+    """Everything a person has, with a button to end each."""
+    covers = media.covers(session(), albums=[album.row for _, album, _ in grants])
+    given = {album.id for _, album, state in grants if state is GrantState.LIVE}
+    page = render_template(
+        "sharing/person.html",
+        guest=guest,
+        grants=[
+            {
+                "id": grant.id,
+                "album_title": album.title,
+                "album_href": url_for("viewing.album", album=album.id),
+                "cover": tile(covers[album.id], album.key, Asks.MEMBER) if album.id in covers else None,
+                "until": grant.expires_at if state is GrantState.LIVE else grant.ended_at or grant.expires_at,
+                "may_save": grant.may_save,
+                "live": state is GrantState.LIVE,
+                "by_hand": state is GrantState.ENDED,
+            }
+            for grant, album, state in grants
+        ],
+        links=[_link_facts(link, state) for link, state in links],
+        devices=[{"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices],
+        **_periods(),
+        albums_to_give=[
+            {"id": album.id, "title": album.title}
+            for album in albums.list_albums(session(), member(), master=house().master)
+            if album.id not in given
+        ],
+    )
+    return make_response(page)
 
 
 def _people_page(form: GuestForm) -> str:

@@ -48,7 +48,7 @@ def album_page(album: str) -> Response:
     page, counts = _photo_page(found, Asks.MEMBER)
     if page is None:
         return redirect(url_for(".album", album=album), 302)
-    unfinished = ingest.list_unfinished(session(), album=found, states=[PhotoState.REFUSED]) if counts.refused else []
+    unfinished = ingest.list_in_states(session(), album=found, states=[PhotoState.REFUSED]) if counts.refused else []
     return make_response(
         render_template(
             "viewing/album_member.html",
@@ -58,7 +58,7 @@ def album_page(album: str) -> Response:
             file_limit=house().settings.file_limit,
             people=[
                 {"name": guest.name, "href": url_for("sharing.person", guest=guest.id)}
-                for guest, _ in sharing.who_sees(session(), album=found.id, at=house().clock.now())
+                for guest in sharing.who_sees(session(), album=found.id, at=house().clock.now())
             ],
             progress={
                 "total": counts.ready + counts.received,
@@ -107,7 +107,7 @@ def shared() -> str:
     ]
     people = [
         {"id": guest.id, "name": guest.name, "href": url_for(".shared", whose=guest.id), "current": guest.id == whose}
-        for guest in (sharing.names_of(session(), device()) if len(device().guests) > 1 else [])
+        for guest in (sharing.guests_of(session(), device()) if len(device().guests) > 1 else [])
     ]
     return render_template("viewing/shared.html", albums=cards, people=people)
 

@@ -40,7 +40,7 @@ def allow(action: Action, *, checks_own_token: bool = False, is_page: bool = Tru
     return declare
 
 
-def declared(app: Flask) -> dict[str, Action]:
+def check_every_route_declares(app: Flask) -> dict[str, Action]:
     """The action of every endpoint. Raises `RuntimeError` when one has none, so that a forgotten line stops the start."""
     actions = {name: cast("Action | None", getattr(view, "kinfold_action", None)) for name, view in app.view_functions.items()}
     missing = sorted(name for name, action in actions.items() if action is None)

@@ -15,7 +15,6 @@ from app.security.permissions import Action
 from app.web import access, compress, errors, headers, i18n
 from app.web.house import commit, drop_session
 from app.web.house import house as tools
-from app.web.viewer import viewer
 
 log = logging.getLogger("kinfold.web")
 
@@ -41,8 +40,8 @@ def make_application(house: House, folder: Path) -> Kinfold:
     )
     https = house.settings.https
     app.config.update(
-        SECRET_KEY=house.keys.session_keys[0],
-        SECRET_KEY_FALLBACKS=list(house.keys.session_keys[1:]),
+        SECRET_KEY=house.keys.secret_keys[0],
+        SECRET_KEY_FALLBACKS=list(house.keys.secret_keys[1:]),
         SESSION_COOKIE_NAME="__Host-kinfold_form" if https else "kinfold_form",
         SESSION_COOKIE_SECURE=https,
         SESSION_COOKIE_HTTPONLY=True,
@@ -62,7 +61,6 @@ def make_application(house: House, folder: Path) -> Kinfold:
     app.jinja_env.globals.update(
         product="Kinfold", contact=house.settings.contact, static=lambda name: f"{app.static_url_path}/{name}"
     )
-    app.context_processor(lambda: {"viewer": viewer()})
     access.allow(Action.KNOCK)(app.view_functions["static"])
     app.before_request(_begin)
     app.before_request(access.guard)

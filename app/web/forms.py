@@ -32,6 +32,11 @@ def tidy_lines(text: str | None) -> str:
 class KinfoldForm(FlaskForm):  # type: ignore[misc]
     """A form whose errors are reason words; `templates/components/reasons.html` has their sentences."""
 
+    @property
+    def first_error(self) -> str:
+        """The first thing that is wrong with it."""
+        return str(next(field.errors[0] for field in self if field.errors))
+
 
 class LineField(StringField):  # type: ignore[misc]
     """One line of text, tidied."""

@@ -23,7 +23,7 @@ from app.models import DeviceRow, Link
 from app.security.permissions import Asks
 from app.security.tokens import cookie_digest
 from app.sharing import service as sharing
-from app.web.access import declared
+from app.web.access import check_every_route_declares
 from app.web.viewer import cookie_name
 from tests.conftest import PASSWORD, Family
 from tests.lint import LintingClient
@@ -274,7 +274,7 @@ def test_a_route_that_says_not_who_may_use_it_stops_the_start(app: Flask) -> Non
     app._got_first_request = False
     app.add_url_rule("/forgotten", "forgotten", lambda: "hello")
     with pytest.raises(RuntimeError, match=r"forgotten.*|@allow"):
-        declared(app)
+        check_every_route_declares(app)
 
 
 def test_a_route_that_says_not_who_may_use_it_is_not_there_at_run_time(

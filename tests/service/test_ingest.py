@@ -1,4 +1,4 @@
-"""From an upload to a photo: nothing that was acknowledged is lost, whatever happens in the middle, and nothing is kept that should be gone."""
+"""From an upload to a photo: nothing acknowledged is lost, whatever happens in between, and nothing is kept that should be gone."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from app.ops.worker import handlers
 from app.storage.memory import InMemory
 from app.storage.models import Removal
 from app.storage.port import StorageFailed
-from tests.conftest import Family, tiny_jpeg
+from tests.conftest import Family
 
 
 class ScriptedDecoder(Decoder):
@@ -98,12 +98,12 @@ def assert_tidy(house: House) -> None:
         assert not session.scalars(sa.select(Removal)).all()
 
 
-def picture(format: str = "JPEG", taken: str = "2026:07:14 10:11:12") -> bytes:
+def picture(taken: str = "2026:07:14 10:11:12") -> bytes:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = taken
     exif.get_ifd(0x8825)[1] = "N"
     out = BytesIO()
-    Image.effect_noise((640, 480), 40).convert("RGB").save(out, format, exif=exif)
+    Image.effect_noise((640, 480), 40).convert("RGB").save(out, "JPEG", exif=exif)
     return out.getvalue()
 
 
@@ -148,7 +148,7 @@ def test_what_is_no_photo_is_refused_with_its_reason(
     assert (row.state, row.reason) == (PhotoState.REFUSED, reason)
     assert bool(objects(album.house)) is kept
     with album.house.database.reading() as session:
-        unfinished = service.list_unfinished(session, album=album.albums["Brittany 2026"], states=[PhotoState.REFUSED])
+        unfinished = service.list_in_states(session, album=album.albums["Brittany 2026"], states=[PhotoState.REFUSED])
     assert [name for _, _, name in unfinished] == ["holiday.jpg"]
     assert_tidy(album.house)
 
