@@ -39,8 +39,8 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
         """Read `KINFOLD_*`. Raises `WrongSetting` with a sentence that says which one is wrong and why."""
         data = Path(env.get("KINFOLD_DATA") or "var").resolve()
-        host = env.get("KINFOLD_HOST") or "127.0.0.1"
-        port = _number(env, "KINFOLD_PORT", 8000, least=1)
+        host = env.get("KINFOLD_HOST") or cls.host
+        port = _number(env, "KINFOLD_PORT", cls.port, least=1)
         shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         base_url = (env.get("KINFOLD_BASE_URL") or f"http://{shown_host}:{port}").rstrip("/")
         _check_base_url(base_url)
@@ -52,7 +52,7 @@ class Settings:
             raise WrongSetting(
                 "KINFOLD_DATABASE_URL must begin with sqlite:/// in this version. Unset it to use the data folder."
             )
-        log = env.get("KINFOLD_LOG") or "plain"
+        log = env.get("KINFOLD_LOG") or cls.log
         if log not in ("plain", "json"):
             raise WrongSetting(f"KINFOLD_LOG is {log!r}; it can be 'plain' or 'json'.")
         return cls(
@@ -64,13 +64,13 @@ class Settings:
             storage_url=storage_url,
             secret_key=_secret(env, "KINFOLD_SECRET_KEY"),
             master_key=_secret(env, "KINFOLD_MASTER_KEY"),
-            trusted_proxies=_number(env, "KINFOLD_TRUSTED_PROXIES", 0),
+            trusted_proxies=_number(env, "KINFOLD_TRUSTED_PROXIES", cls.trusted_proxies),
             contact=env.get("KINFOLD_CONTACT") or "",
-            quota=_size(env, "KINFOLD_QUOTA", 50 * GIGABYTE),
-            file_limit=_size(env, "KINFOLD_FILE_LIMIT", 200 * MEGABYTE),
-            max_days=_number(env, "KINFOLD_MAX_DAYS", 365, least=1, most=365),
-            workers=_number(env, "KINFOLD_WORKERS", 1, least=1, most=64),
-            threads=_number(env, "KINFOLD_THREADS", 32, least=2, most=512),
+            quota=_size(env, "KINFOLD_QUOTA", cls.quota),
+            file_limit=_size(env, "KINFOLD_FILE_LIMIT", cls.file_limit),
+            max_days=_number(env, "KINFOLD_MAX_DAYS", cls.max_days, least=1, most=365),
+            workers=_number(env, "KINFOLD_WORKERS", cls.workers, least=1, most=64),
+            threads=_number(env, "KINFOLD_THREADS", cls.threads, least=2, most=512),
             log=log,
         )
 

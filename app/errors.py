@@ -34,8 +34,8 @@ class AlbumClosed(Ended):
 class Refused(KinfoldError):
     """What was asked can't be done, and the person can mend it (400).
 
-    `reason` is a stable word such as `title-missing`; `facts` fill the sentence that
-    `templates/components/reasons.html` has for it.
+    `reason` is a stable word such as `title-missing`, for which `templates/components/reasons.html` has a sentence; `facts`
+    are told to scripts.
     """
 
     def __init__(self, reason: str, **facts: object) -> None:

@@ -17,7 +17,7 @@ from app.storage.port import Storage
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """The tools of one process. Views reach it through `app.web.house()`, jobs get it when they are made."""
+    """The tools of one process. Views reach it through `house()` of `app.web.session`, jobs get it when they are made."""
 
     settings: Settings
     clock: Clock

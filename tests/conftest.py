@@ -23,6 +23,7 @@ from app import create_app
 from app.accounts import service as accounts
 from app.accounts.models import AddressKind
 from app.albums import service as albums
+from app.albums.jobs import keep_promise
 from app.albums.service import OpenAlbum
 from app.clock import HandClock
 from app.config import Settings
@@ -36,7 +37,6 @@ from app.ingest.jobs import _write_renditions
 from app.ingest.receiving import FileOnItsWay
 from app.instance import open_keys
 from app.jobs.memory import InMemoryJobs
-from app.media.jobs import keep_promise
 from app.ops.migrate import migrate
 from app.security.passwords import Passwords
 from app.security.permissions import Asks

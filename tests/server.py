@@ -123,9 +123,7 @@ class Server:
 
     def set_up_address(self) -> str:
         """The address on standard output that Marc is told to open."""
-        return wait_for(
-            lambda: re.findall(r"http://\S+/setup/\S+", (self.folder / "out").read_text()), "the set-up address"
-        )[-1]
+        return wait_for(lambda: re.findall(r"http://\S+/setup/\S+", (self.folder / "out").read_text()), "the set-up address")[-1]
 
 
 def _parent(process: Path) -> int:
@@ -177,9 +175,7 @@ class Browser:
     def set_up(self, address: str, email: str = "anna@example.org", name: str = "Anna", group: str = "The Smiths") -> None:
         """Found a family."""
         token = self.token(address)
-        answer = self.post(
-            address, token, name=name, email=email, password=PASSWORD, group_name=group, group_kind="family"
-        )
+        answer = self.post(address, token, name=name, email=email, password=PASSWORD, group_name=group, group_kind="family")
         assert answer.status == 303, answer.body
 
     def album(self, title: str, description: str = "") -> str:
@@ -212,6 +208,8 @@ def multipart(token: str, *files: tuple[str, bytes], boundary: str = "b0und") ->
     """A form body: the token first, then files."""
     parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{token}\r\n'.encode()]
     for name, content in files:
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+        head = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\nContent-Type: image/jpeg\r\n\r\n'
+        )
         parts += [head.encode(), content, b"\r\n"]
     return b"".join([*parts, f"--{boundary}--\r\n".encode()])

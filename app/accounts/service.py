@@ -56,13 +56,18 @@ def has_members(session: Session) -> bool:
     return session.scalars(sa.select(Account.id).limit(1)).one_or_none() is not None
 
 
+def find_by_email(session: Session, *, email: str) -> Account | None:
+    """The account that signs in with this address."""
+    return session.scalars(sa.select(Account).where(Account.email == tidy_email(email))).one_or_none()
+
+
 def add_member(
     session: Session, *, group: str, name: str, email: str, password: str, role: Role, passwords: Passwords, at: datetime
 ) -> Account:
     """A new account in a group. Raises `Refused` for a weak password or an e-mail address that has an account already."""
     email = tidy_email(email)
     check_new_password(password, email=email)
-    if session.scalars(sa.select(Account.id).where(Account.email == email)).one_or_none():
+    if find_by_email(session, email=email) is not None:
         raise Refused("email-taken")
     account = Account(group_id=group, name=name, email=email, password_hash=passwords.hash(password), role=role, created_at=at)
     session.add(account)
@@ -72,8 +77,13 @@ def add_member(
 
 def check_password(session: Session, *, email: str, password: str, passwords: Passwords) -> Account | None:
     """The account, if the password is its own. An address that nobody has costs as much time."""
-    account = session.scalars(sa.select(Account).where(Account.email == tidy_email(email))).one_or_none()
+    account = find_by_email(session, email=email)
     return account if passwords.verify(account.password_hash if account else None, password) else None
+
+
+def renew_hash(session: Session, *, account: str, password: str, passwords: Passwords) -> None:
+    """The same password under today's settings; it is only known for a moment at sign-in."""
+    session.execute(sa.update(Account).where(Account.id == account).values(password_hash=passwords.hash(password)))
 
 
 def check_not_too_often(session: Session, *, buckets: Sequence[tuple[str, int]], at: datetime) -> None:
@@ -170,7 +180,8 @@ def set_password(
 
 
 def issue_address(session: Session, *, kind: AddressKind, member: str | None = None, tokens: Tokens, at: datetime) -> str:
-    """A new one-time token; it replaces the ones of the same kind for the same person."""
+    """A new one-time token. Another reset address for the same person, or another first set-up address, replaces the one before; set-up
+    addresses for further groups stand side by side."""
     same_person = OneTimeAddress.member_id.is_(None) if member is None else OneTimeAddress.member_id == member
     if kind is AddressKind.RESET or not has_members(session):
         session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.kind == kind, same_person))
@@ -191,6 +202,13 @@ def find_address(session: Session, *, kind: AddressKind, token: str, tokens: Tok
     if found is None:
         raise NotVisible
     return found
+
+
+def use_up(session: Session, address: OneTimeAddress) -> None:
+    """It worked once, and never again. Raises `NotVisible` when somebody else was faster."""
+    used = session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.id == address.id).returning(OneTimeAddress.id))
+    if used.one_or_none() is None:
+        raise NotVisible
 
 
 def reset_password(session: Session, *, address: OneTimeAddress, password: str, passwords: Passwords, at: datetime) -> Account:

@@ -21,8 +21,8 @@ from app.security.permissions import Action, Asks
 from app.security.tokens import Purpose
 from app.security.viewer import Member, Nobody, Viewer
 from app.web.access import allow
-from app.web.house import house, session
 from app.web.labels import device_label
+from app.web.session import house, session
 from app.web.viewer import (
     KNOWN_BROWSER,
     cookie,
@@ -93,6 +93,8 @@ def do_sign_in() -> BaseResponse:
         with house().database.writing() as write:
             activity.record_failures(write, buckets=[bucket for bucket, _ in buckets], at=at)
         return make_response(render_template("accounts/sign_in.html", form=form, wrong=True), 400)
+    if house().passwords.outdated(account.password_hash):
+        service.renew_hash(session(), account=account.id, password=password, passwords=house().passwords)
     return enter(account, stay=form.stay.data, to=_own_path(form.next.data) or url_for("viewing.albums"))
 
 
@@ -243,8 +245,8 @@ def _known_browser(email: str) -> str | None:
     except NotVisible:
         return None
     with house().database.reading() as look:
-        known = look.get(Account, account_id)
-    return signed if known is not None and known.email == service.tidy_email(email) else None
+        account = service.find_by_email(look, email=email)
+    return signed if account is not None and account.id == account_id else None
 
 
 def _network(address: str) -> str:

@@ -20,6 +20,18 @@ def record(
     session.add(Activity(kind=kind, at=at, group_id=by.group, member_id=by.id, guest_id=guest, album_id=album))
 
 
+def record_once_an_hour(session: Session, kind: ActivityKind, *, by: Member, at: datetime, album: str) -> None:
+    """The same for what comes in batches: "Anna added photos" is told once an hour for an album."""
+    noted = sa.select(Activity.id).where(
+        Activity.group_id == by.group,
+        Activity.kind == kind,
+        Activity.album_id == album,
+        Activity.at > at.replace(minute=0, second=0, microsecond=0),
+    )
+    if session.scalars(noted.limit(1)).one_or_none() is None:
+        record(session, kind, by=by, at=at, album=album)
+
+
 def record_device(session: Session, *, group: str, guest: str, at: datetime) -> None:
     """Note that a guest's browser was let in."""
     session.add(Activity(kind=ActivityKind.DEVICE_LET_IN, at=at, group_id=group, guest_id=guest))

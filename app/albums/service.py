@@ -11,6 +11,7 @@ from app.activity import service as activity
 from app.activity.models import ActivityKind
 from app.albums import rules
 from app.albums.models import Album
+from app.db import UtcTime
 from app.errors import NotVisible, Refused
 from app.ids import new_id
 from app.jobs.port import Jobs
@@ -19,12 +20,12 @@ from app.security.viewer import Member
 from app.storage.models import Removal
 
 REMOVE_OBJECTS = "remove-objects"
-"""The job that takes unneeded objects out of storage; its handler is `app.media.jobs`."""
+"""The job that takes unneeded objects out of storage; its handler is in `app.albums.jobs`."""
 
 
 # The rooms of these tables are above this one; what points at an album is known here by name only.
 _PHOTO = sa.table("photo", sa.column("id"), sa.column("album_id"), sa.column("state"))
-_GRANT = sa.table("grant", sa.column("album_id"), sa.column("guest_id"), sa.column("ended_at"))
+_GRANT = sa.table("grant", sa.column("album_id"), sa.column("guest_id"), sa.column("ended_at"), sa.column("expires_at", UtcTime))
 
 
 @dataclass(frozen=True)
@@ -111,11 +112,13 @@ def choose_cover(session: Session, *, album: OpenAlbum, photo: str) -> None:
     album.row.cover_id = photo
 
 
-def what_deleting_destroys(session: Session, *, album: OpenAlbum) -> Losing:
+def what_deleting_destroys(session: Session, *, album: OpenAlbum, at: datetime) -> Losing:
     """To tell a member before they type the title."""
     photos = session.scalars(sa.select(sa.func.count()).select_from(_PHOTO).where(_PHOTO.c.album_id == album.id)).one()
     people = session.scalars(
-        sa.select(sa.func.count(_GRANT.c.guest_id.distinct())).where(_GRANT.c.album_id == album.id, _GRANT.c.ended_at.is_(None))
+        sa.select(sa.func.count(_GRANT.c.guest_id.distinct())).where(
+            _GRANT.c.album_id == album.id, _GRANT.c.ended_at.is_(None), _GRANT.c.expires_at > at
+        )
     ).one()
     return Losing(photos, people)
 

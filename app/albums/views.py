@@ -10,7 +10,7 @@ from app.errors import Refused
 from app.security.permissions import Action
 from app.web.access import allow
 from app.web.errors import wants_json
-from app.web.house import house, session
+from app.web.session import house, session
 from app.web.viewer import member
 
 pages = Blueprint("albums", __name__)
@@ -92,7 +92,7 @@ def _load(album: str) -> OpenAlbum:
 
 
 def _edit_page(album: OpenAlbum, form: AlbumForm, delete_form: DeleteAlbumForm) -> str:
-    losing = service.what_deleting_destroys(session(), album=album)
+    losing = service.what_deleting_destroys(session(), album=album, at=house().clock.now())
     return render_template(
         "albums/edit.html",
         album={

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.accounts import service as accounts
@@ -30,9 +29,7 @@ def found_group(
 ) -> Account:
     """Use up a set-up address: a new group and its first owner. Raises `NotVisible` when the address was used meanwhile, `Refused`
     for an e-mail address or password that can't be taken (the address then stays good)."""
-    used = session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.id == address.id).returning(OneTimeAddress.id))
-    if used.one_or_none() is None:
-        raise NotVisible
+    accounts.use_up(session, address)
     group = Group(name=group_name, kind=kind, created_at=at)
     session.add(group)
     session.flush()

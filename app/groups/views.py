@@ -14,7 +14,7 @@ from app.groups.models import GroupKind
 from app.security.permissions import Action, Asks
 from app.security.viewer import Device, Member
 from app.web.access import allow
-from app.web.house import house, session
+from app.web.session import house, session
 from app.web.viewer import credential, member
 
 pages = Blueprint("groups", __name__)

@@ -1,12 +1,12 @@
 """The worker's part: take an upload, have it decoded, write the renditions, show the photo."""
 
+from app.albums.jobs import keep_promise
 from app.house import House
 from app.ids import new_id
 from app.ingest import service
 from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
 from app.ingest.service import PREPARE_PHOTO, Taken, Written
 from app.jobs.port import Handler
-from app.media.jobs import keep_promise
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity import service as activity
-from app.activity.models import Activity, ActivityKind
+from app.activity.models import ActivityKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, open_album, promise_removal, remove_objects
 from app.errors import Refused
@@ -104,7 +104,7 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
     photo = _new_photo(session, viewer, album, arrived, at)
     if arrived.refused is None:
         jobs.enqueue(session, PREPARE_PHOTO, photo.id, group=viewer.group)
-    _note_added(session, viewer, album.id, at)
+    activity.record_once_an_hour(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album.id)
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
 
 
@@ -295,15 +295,3 @@ def _name(photo: Photo, upload: Upload | None, key: AlbumKey) -> str:
     return (
         key.open_field("file-name", photo.id, upload.sealed_name).decode() if upload else saved_name(photo.number, "image/jpeg")
     )
-
-
-def _note_added(session: Session, viewer: Member, album: str, at: datetime) -> None:
-    """One line for a whole batch: "Anna added photos" is told once an hour."""
-    noted = sa.select(Activity.id).where(
-        Activity.group_id == viewer.group,
-        Activity.kind == ActivityKind.PHOTOS_ADDED,
-        Activity.album_id == album,
-        Activity.at > at.replace(minute=0, second=0, microsecond=0),
-    )
-    if session.scalars(noted.limit(1)).one_or_none() is None:
-        activity.record(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album)

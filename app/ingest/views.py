@@ -18,7 +18,7 @@ from app.security.viewer import Member
 from app.web.access import allow, check_form_token
 from app.web.errors import wants_json
 from app.web.forms import tidy
-from app.web.house import house, session
+from app.web.session import house, session
 from app.web.viewer import look_up_again, member
 
 pages = Blueprint("ingest", __name__)

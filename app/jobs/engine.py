@@ -14,7 +14,7 @@ How it comes that no acknowledged job is lost or run by two workers at once:
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -125,7 +125,7 @@ def run_worker(
     settings: Settings,
     database: Database,
     handlers: Mapping[str, Handler],
-    sweeps: Sequence[Callable[[], None]],
+    sweeps: Mapping[str, Callable[[], None]],
     stop: threading.Event,
     *,
     sweep_every: float = 60.0,
@@ -141,7 +141,9 @@ def run_worker(
     executor, lock = _take_name(locks)
     hands = threading.Lock()  # whoever does a job holds it
     _launch(database, executor, handlers, hands, stop)
-    sweeper = threading.Thread(target=_sweep, args=(locks, [_clear_finished, *sweeps], stop, sweep_every), daemon=True)
+    sweeper = threading.Thread(
+        target=_sweep, args=(locks, {"clear finished jobs": _clear_finished, **sweeps}, stop, sweep_every), daemon=True
+    )
     sweeper.start()
     try:
         _keep_watch(locks, executor, lock, stop)
@@ -220,15 +222,15 @@ def _take_over(locks: Locks) -> None:
         log.warning("%s has died; its %d jobs go on here", owner, len(left))
 
 
-def _sweep(locks: Locks, sweeps: Sequence[Callable[[], None]], stop: threading.Event, every: float) -> None:
+def _sweep(locks: Locks, sweeps: Mapping[str, Callable[[], None]], stop: threading.Event, every: float) -> None:
     while not stop.is_set():
         lock = locks.take("sweep")
         if lock is not None:
-            for sweep in sweeps:
+            for name, sweep in sweeps.items():
                 try:
                     sweep()
                 except Exception as error:  # noqa: BLE001  the next round may do better, and the other sweeps go on
-                    log_failure(f"sweep {getattr(sweep, '__qualname__', '')}", error)
+                    log_failure(f"sweep: {name}", error)
             lock.release()
         stop.wait(every)
 

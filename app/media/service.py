@@ -39,9 +39,9 @@ class PhotoPage:
 class Counts:
     """How many photos of an album are in which state."""
 
-    ready: int
-    received: int
-    refused: int
+    ready: int = 0
+    received: int = 0
+    refused: int = 0
 
 
 def photo_page(
@@ -74,10 +74,7 @@ def neighbours(session: Session, photo: Photo) -> tuple[str | None, str | None]:
 
 def count(session: Session, *, album: str) -> Counts:
     """How many photos of an album are ready, waiting, refused."""
-    found = dict(
-        session.execute(sa.select(Photo.state, sa.func.count()).where(Photo.album_id == album).group_by(Photo.state)).all()
-    )
-    return Counts(found.get(PhotoState.READY, 0), found.get(PhotoState.RECEIVED, 0), found.get(PhotoState.REFUSED, 0))
+    return counts_by_album(session, albums=[album]).get(album, Counts())
 
 
 def lately_removed(session: Session, *, album: str, at: datetime) -> list[str]:
@@ -122,13 +119,10 @@ def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Cou
         .where(Photo.album_id.in_(albums))
         .group_by(Photo.album_id, Photo.state)
     )
-    found: dict[str, dict[PhotoState, int]] = {}
+    found: dict[str, dict[str, int]] = {}
     for album, state, number in rows:
-        found.setdefault(album, {})[state] = number
-    return {
-        album: Counts(states.get(PhotoState.READY, 0), states.get(PhotoState.RECEIVED, 0), states.get(PhotoState.REFUSED, 0))
-        for album, states in found.items()
-    }
+        found.setdefault(album, {})[state.value] = number
+    return {album: Counts(**states) for album, states in found.items()}
 
 
 def caption(photo: Photo, key: AlbumKey) -> str:

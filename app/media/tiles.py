@@ -9,7 +9,7 @@ from app.media.models import Photo, RenditionName
 from app.media.service import caption
 from app.security.permissions import Asks
 from app.security.sealing import AlbumKey
-from app.web.house import house
+from app.web.session import house
 from app.web.viewer import credential
 
 LONG_EDGE = {RenditionName.GRID: 480, RenditionName.SCREEN: 1920}

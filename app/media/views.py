@@ -10,7 +10,7 @@ from app.media.forms import CaptionForm
 from app.security.permissions import Action
 from app.web.access import allow
 from app.web.errors import wants_json
-from app.web.house import house, session
+from app.web.session import house, session
 from app.web.viewer import member
 
 pages = Blueprint("media", __name__)

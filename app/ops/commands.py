@@ -6,12 +6,11 @@ import socket
 import sys
 
 import click
-import sqlalchemy as sa
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 
 from app.accounts import service as accounts
-from app.accounts.models import Account, AddressKind
+from app.accounts.models import AddressKind
 from app.config import Settings
 from app.groups import service as groups
 from app.house import House
@@ -90,7 +89,7 @@ def reset_password(email: str) -> None:
     """Print a one-time address where the member with this e-mail address can choose a new password."""
     house = _house()
     with house.database.writing() as session:
-        account = session.scalars(sa.select(Account).where(Account.email == accounts.tidy_email(email))).one_or_none()
+        account = accounts.find_by_email(session, email=email)
         if account is None:
             raise click.ClickException("Nobody has an account with this e-mail address.")
         token = accounts.issue_address(

@@ -18,6 +18,7 @@ from app.house import House
 from app.ingest import service as ingest
 from app.ingest.receiving import FileOnItsWay
 from app.sharing import service as sharing
+from app.sharing.rules import usual_days
 
 PICTURES = 24
 
@@ -69,7 +70,7 @@ def make_demo(house: House) -> Demo:
                 anna,
                 album=album,
                 guest=guest,
-                until=at + timedelta(days=min(30, house.settings.max_days)),
+                until=at + timedelta(days=usual_days(house.settings.max_days)),
                 may_save=name == "Rose",
                 tokens=house.tokens,
                 at=at,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from app.accounts import service as accounts
 from app.activity import service as activity
+from app.albums import jobs as albums
 from app.house import House
 from app.ingest import jobs as ingest
 from app.ingest.decoding import Decoder
@@ -22,18 +23,19 @@ STORAGE_SWEEP = timedelta(hours=6)
 
 def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
     """Every job of every room."""
-    return {**ingest.handlers(house, decoder), **media.handlers(house)}
+    return {**ingest.handlers(house, decoder), **albums.handlers(house)}
 
 
-def sweeps(house: House) -> list[Callable[[], None]]:
+def sweeps(house: House) -> dict[str, Callable[[], None]]:
     """What is looked after every minute, by whichever worker comes first. All of it may be repeated at any time."""
-    return [
-        lambda: _in_a_transaction(house),
-        lambda: ingest.enqueue_forgotten_uploads(house),
-        lambda: ingest.drop_old_uploads(house),
-        lambda: media.enqueue_forgotten_removals(house),
-        _Seldom(house, _tidy_storage),
-    ]
+    return {
+        "end what is over": lambda: _end_what_is_over(house),
+        "enqueue forgotten uploads": lambda: ingest.enqueue_forgotten_uploads(house),
+        "drop old uploads": lambda: ingest.drop_old_uploads(house),
+        "enqueue forgotten removals": lambda: albums.enqueue_forgotten_removals(house),
+        "flatten the database": house.database.flatten,
+        "tidy storage": _Seldom(house, _tidy_storage),
+    }
 
 
 def work(house: House) -> None:
@@ -48,7 +50,7 @@ def work(house: House) -> None:
         decoder.close()
 
 
-def _in_a_transaction(house: House) -> None:
+def _end_what_is_over(house: House) -> None:
     at = house.clock.now()
     with house.database.writing() as session:
         note_time(session, clock=house.clock)

@@ -365,14 +365,13 @@ def state_of_grant(grant: Grant, at: datetime) -> GrantState:
     )
 
 
-def check_link_opens(link: Link, at: datetime) -> LinkState:
-    """LIVE, or FULL when it needs one more place. Raises `NotVisible` when a member ended it and `LinkEnded` past its date."""
+def check_link_opens(link: Link, at: datetime) -> None:
+    """A link that lets in, or needs one more place, passes. Raises `NotVisible` when a member ended it and `LinkEnded` past its date."""
     state = state_of_link(link, at)
     if state in (LinkState.REVOKED, LinkState.REPLACED):
         raise NotVisible
     if state is LinkState.EXPIRED:
         raise LinkEnded
-    return state
 
 
 def enrol(session: Session, *, link: Link, cookie: bytes | None, label: str, at: datetime) -> Issued | None:

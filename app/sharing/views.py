@@ -25,8 +25,8 @@ from app.sharing.models import DeviceRow, Grant, Guest, Link
 from app.sharing.rules import GrantState, LinkState
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
 from app.web.errors import wants_json
-from app.web.house import house, session
 from app.web.labels import device_label
+from app.web.session import house, session
 from app.web.viewer import cookie, credential, give_cookie, member, note_visit, sent_cookie, take_cookie
 
 pages = Blueprint("sharing", __name__)

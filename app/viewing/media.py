@@ -99,7 +99,7 @@ class PhotoBytes:
         raise NotVisible
 
     def read(self, seen: Seen, start: int, stop: int) -> Iterator[bytes]:
-        """The plain bytes of a rendition in a range. This is the one function from (photo, rendition, viewer) to bytes."""
+        """The plain bytes of a rendition in a range. With `see` this is the only way from (photo, rendition, viewer) to bytes."""
         album = self._house.master.open_album(seen.album, seen.wrapped_album_key)
         keys = {seen.object_name: SealedKey(seen.wrapped_key, seen.size)}
         return Sealed(self._house.storage, album, keys).read(seen.object_name, start, stop)

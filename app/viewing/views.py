@@ -21,7 +21,7 @@ from app.security.permissions import Action, Asks
 from app.sharing import service as sharing
 from app.web.access import allow
 from app.web.errors import wants_json
-from app.web.house import house, session
+from app.web.session import house, session
 from app.web.viewer import device, member
 
 pages = Blueprint("viewing", __name__)
@@ -175,14 +175,13 @@ def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
     """Albums as a list shows them."""
     covers = media.covers(session(), albums=[album.row for album in found])
     counts = media.counts_by_album(session(), albums=[album.id for album in found])
-    none = media.Counts(0, 0, 0)
     return [
         {
             "id": album.id,
             "title": album.title,
             "href": _turn(asks, album.id),
-            "count": counts.get(album.id, none).ready,
-            "waiting": counts.get(album.id, none).received,
+            "count": counts.get(album.id, media.Counts()).ready,
+            "waiting": counts.get(album.id, media.Counts()).received,
             "cover": tile(covers[album.id], album.key, asks) if album.id in covers else None,
         }
         for album in found

@@ -5,6 +5,7 @@ pages, then its body, then its form's token, and only then the view with its wri
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar, cast
 
 from flask import Flask, current_app, g, request
@@ -13,11 +14,11 @@ from wtforms.validators import ValidationError
 
 from app.errors import NotVisible
 from app.security.permissions import Action, Asks, may
-from app.web.house import SAFE_METHODS
+from app.web.session import SAFE_METHODS
 from app.web.viewer import NO_CREDENTIAL, credential
 
 FOREVER = 10 * 365 * 86_400
-"""Seconds a form's token is good for where a page may lie open for weeks: Rose's link."""
+"""Seconds a form's token is good for where a page may lie open for weeks: Rose's link. ("No limit" can't be said: None means the usual.)"""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,36 +28,46 @@ class CrossSite(NotVisible):
     """A page of somebody else's tried to act in our reader's name."""
 
 
+@dataclass(frozen=True)
+class Access:
+    """What a view declares by `@allow`."""
+
+    action: Action
+    checks_own_token: bool
+    is_page: bool
+
+
+def access_of(endpoint: str) -> Access | None:
+    """What the view of an endpoint has declared."""
+    return cast("Access | None", getattr(current_app.view_functions[endpoint], "kinfold_access", None))
+
+
 def allow(action: Action, *, checks_own_token: bool = False, is_page: bool = True) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare who may use a view. A view that reads its own body (an upload), or says its own words about a form that was open for too
     long (a personal link), checks the form's token itself. An address that only scripts read is no page to lead a person back to."""
 
     def declare(view: Callable[P, R]) -> Callable[P, R]:
-        view.kinfold_action = action  # type: ignore[attr-defined]
-        view.kinfold_checks_own_token = checks_own_token  # type: ignore[attr-defined]
-        view.kinfold_is_page = is_page  # type: ignore[attr-defined]
+        view.kinfold_access = Access(action, checks_own_token, is_page)  # type: ignore[attr-defined]
         return view
 
     return declare
 
 
-def check_every_route_declares(app: Flask) -> dict[str, Action]:
-    """The action of every endpoint. Raises `RuntimeError` when one has none, so that a forgotten line stops the start."""
-    actions = {name: cast("Action | None", getattr(view, "kinfold_action", None)) for name, view in app.view_functions.items()}
-    missing = sorted(name for name, action in actions.items() if action is None)
+def check_every_route_declares(app: Flask) -> None:
+    """Raises `RuntimeError` when a route does not say who may use it, so that a forgotten line stops the start."""
+    missing = sorted(name for name, view in app.view_functions.items() if not hasattr(view, "kinfold_access"))
     if missing:
         raise RuntimeError(f"These routes do not say who may use them; give each an @allow(Action...): {', '.join(missing)}")
-    return {name: action for name, action in actions.items() if action is not None}
 
 
 def guard() -> None:
     """Runs before every view. Raises `NotVisible` for what this browser may not do, `CSRFError` for a form that is not ours."""
     if request.endpoint is None:
         return  # no such address: routing raises its own 404
-    view = current_app.view_functions[request.endpoint]
-    action = cast("Action | None", getattr(view, "kinfold_action", None))
-    if action is None:
+    access = access_of(request.endpoint)
+    if access is None:
         raise NotVisible
+    action = access.action
     g.asked = None if action.asks is Asks.NOBODY else action.asks
     g.credential = NO_CREDENTIAL if action.asks is Asks.NOBODY else credential(action.asks)
     if not may(g.credential.viewer, action):
@@ -67,7 +78,7 @@ def guard() -> None:
         credential(power)  # all of them now: noting a visit must not wait for the writing session that is about to begin
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise CrossSite
-    if not getattr(view, "kinfold_checks_own_token", False):
+    if not access.checks_own_token:
         check_form_token(sent_form_token())
 
 

@@ -13,8 +13,8 @@ from app.house import House
 from app.instance import look_at_time
 from app.security.permissions import Action
 from app.web import access, compress, errors, headers, i18n
-from app.web.house import commit, drop_session
-from app.web.house import house as tools
+from app.web.session import commit, drop_session
+from app.web.session import house as tools
 
 log = logging.getLogger("kinfold.web")
 

@@ -1,10 +1,10 @@
 """The one place where the product's errors become HTTP, and the same words for pages and for scripts."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from flask.globals import request_ctx as request_context
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
@@ -13,7 +13,8 @@ from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused, TooLarge, To
 from app.security.permissions import Asks
 from app.security.viewer import Nobody
 from app.storage.port import StorageFailed
-from app.web.house import drop_session, house
+from app.web.access import access_of
+from app.web.session import drop_session, house
 from app.web.viewer import credential, sent_cookie, take_cookie
 
 log = logging.getLogger("kinfold.web")
@@ -33,7 +34,7 @@ def install(app: Flask) -> None:
         AlbumClosed: _closed,
         Refused: lambda error: _answer("bad_request", 400, reason=error.reason, facts=error.facts),
         TooLarge: lambda error: _answer("too_large", 413, reason=error.reason, facts=error.facts),
-        RequestEntityTooLarge: lambda _: _answer("too_large", 413, reason="request-too-large", facts={}),
+        RequestEntityTooLarge: lambda _: _answer("too_large", 413, reason="request-too-large"),
         CSRFError: lambda _: _answer("expired_form", 400, reason="form-expired", back=_page_of_form()),
         TooOften: _too_often,
         StorageFailed: _storage_failed,
@@ -52,15 +53,14 @@ def _after_dropping_the_session(answer: Callable[[Any], Response]) -> Callable[[
     return handle
 
 
-def _answer(page: str, status: int, *, reason: str | None = None, **facts: Any) -> Response:
+def _answer(
+    page: str, status: int, *, reason: str = "", facts: Mapping[str, object] | None = None, **context: object
+) -> Response:
+    """An error page, or for a script `{"error": reason}` with the facts that are numbers or words."""
     if wants_json():
-        body = {"error": reason or page.replace("_", "-")} | {
-            k: v for k, v in facts.get("facts", {}).items() if isinstance(v, int | str)
-        }
-        return make_response(jsonify(body), status)
-    if reason is not None:
-        facts["reason"] = reason
-    return make_response(render_template(f"errors/{page}.html", **facts), status)
+        told = {name: fact for name, fact in (facts or {}).items() if isinstance(fact, int | str)}
+        return make_response(jsonify({"error": reason or page.replace("_", "-")} | told), status)
+    return make_response(render_template(f"errors/{page}.html", reason=reason, facts=facts or {}, **context), status)
 
 
 def _not_found(_error: Exception) -> Response:
@@ -90,7 +90,8 @@ def _page_of_form() -> str:
     while adapter is not None and path:
         if adapter.test(path, method="GET"):
             endpoint, _ = adapter.match(path, method="GET")
-            if getattr(current_app.view_functions[endpoint], "kinfold_is_page", True):
+            access = access_of(endpoint)
+            if access is not None and access.is_page:
                 return path
         path = path.rpartition("/")[0]
     return "/"
@@ -105,7 +106,7 @@ def _too_often(error: TooOften) -> Response:
 
 def _storage_failed(error: StorageFailed) -> Response:
     log.error("storage failed: %s", error.reason)
-    return _answer("bad_request", 507 if error.reason == "disk-full" else 503, reason=error.reason, facts={})
+    return _answer("bad_request", 507 if error.reason == "disk-full" else 503, reason=error.reason)
 
 
 def _other(error: HTTPException) -> Response:
@@ -113,7 +114,7 @@ def _other(error: HTTPException) -> Response:
         return make_response(error.get_response())
     if error.code == 405:
         return _not_found(error)
-    return _answer("bad_request", error.code, reason="request-bad", facts={})
+    return _answer("bad_request", error.code, reason="request-bad")
 
 
 def _server_error(error: InternalServerError) -> Response:

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, g, request
 
-from app.web.house import house
+from app.web.session import house
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (

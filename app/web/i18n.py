@@ -1,7 +1,8 @@
 """Words, dates and sizes as people read them.
 
-Every visible sentence stands in a template inside `{% trans %}` or `_()`. This version speaks English; the marked sentences are what
-later languages translate. Times are shown in the server's own time zone (the usual `TZ` variable).
+Every sentence stands in a template inside `{% trans %}` or `_()`; only the words for days, sizes and devices are in Python (here and in
+`labels.py`). This version speaks English; what is marked is what later languages translate. Times are shown in the server's own time zone
+(the usual `TZ` variable).
 """
 
 from collections.abc import Callable

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify, url_for
 from app.security.permissions import Action
 from app.storage.check import round_trip
 from app.web.access import allow
-from app.web.house import house
+from app.web.session import house
 
 pages = Blueprint("public", __name__)
 

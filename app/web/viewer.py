@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from app.security.permissions import Asks
 from app.security.tokens import Issued, cookie_digest
 from app.security.viewer import Device, Member, Nobody, Viewer
-from app.web.house import house
+from app.web.session import house
 
 Identifier = Callable[[bytes], Viewer]
 
@@ -93,7 +93,7 @@ def give_cookie(response: Response, asks: Asks, issued: Issued, *, keep: timedel
 
 
 def give_plain_cookie(response: Response, name: str, value: str, *, keep: timedelta) -> None:
-    """A cookie that gives no power, with the same protection."""
+    """A cookie that gives no power: no script sees it, and it stays on https where we are on https."""
     _set_cookie(response, name, value, keep)
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from PIL import Image
 from sqlalchemy.orm import Session
 
+from app.albums import jobs as album_jobs
 from app.albums.service import REMOVE_OBJECTS
 from app.clock import HandClock
 from app.house import House
@@ -71,7 +72,7 @@ def work(house: House, decoder: Decoder) -> InMemoryJobs:
 def sweep(house: House) -> None:
     ingest_jobs.enqueue_forgotten_uploads(house)
     ingest_jobs.drop_old_uploads(house)
-    media_jobs.enqueue_forgotten_removals(house)
+    album_jobs.enqueue_forgotten_removals(house)
 
 
 def look(house: House, photo: str) -> Photo:
@@ -307,7 +308,7 @@ def test_a_removal_that_storage_refused_is_tried_again(album: Family, decoder: D
     assert len(objects(album.house)) == 3
     del album.house.storage.delete
     clock.move(timedelta(minutes=2))
-    media_jobs.enqueue_forgotten_removals(album.house)
+    album_jobs.enqueue_forgotten_removals(album.house)
     work(album.house, decoder)
     assert_tidy(album.house)
 

@@ -52,7 +52,7 @@ def work(folder: Path) -> None:
         raise ValueError(CANARY)
 
     handlers = {"quick": lambda subject: tell("done", subject), "slow": slow, "fail": fail}
-    run_worker(settings, Database(settings.database_url), handlers, [lambda: tell("swept", "all")], stop, sweep_every=2.0)
+    run_worker(settings, Database(settings.database_url), handlers, {"tell": lambda: tell("swept", "all")}, stop, sweep_every=2.0)
 
 
 @pytest.fixture

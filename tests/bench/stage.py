@@ -1,0 +1,114 @@
+"""The stage: a real instance in a folder of its own, with Anna's family in it, and the server that runs it when it is needed."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from app.config import Settings
+from app.house import House, open_house
+from app.ids import new_id
+from app.media.models import Photo, PhotoKind, PhotoState
+from app.ops.migrate import migrate
+from tests.conftest import PASSWORD, Family, found
+from tests.server import Browser, Server
+
+FIRST_TAKEN = datetime(2026, 8, 1, 9)
+A_DAY = timedelta(days=1)
+
+
+@dataclass
+class Stage:
+    """An instance on this machine's disk: its tools as this process uses them, and its server, which has not been started."""
+
+    settings: Settings
+    house: House
+    anna: Family
+    server: Server
+
+    def guest_of(self, title: str) -> str:
+        """The cookie of a guest's browser that may see an album."""
+        return self.anna.share(title, f"Rose of {title}").cookie
+
+    def fill(self, title: str, photos: int) -> list[str]:
+        """An album of so many ready photos, one row each, in the order of their ids here; there are no files behind them."""
+        album, at = self.anna.album(title), self.house.clock.now()
+        ids = [new_id() for _ in range(photos)]
+        thumbhash = b"\x1a\x08\x02\x05\x00\x77\x88\x88\x88\x88\x88\x88"
+        rows = [
+            {
+                "id": photo,
+                "album_id": album.id,
+                "group_id": self.anna.owner.group,
+                "kind": PhotoKind.PHOTO,
+                "state": PhotoState.READY,
+                "number": number,
+                "taken_at": FIRST_TAKEN + timedelta(minutes=number),
+                "width": 4032,
+                "height": 3024,
+                "fingerprint": number.to_bytes(32, "big"),
+                "sealed_thumbhash": album.key.seal_field("thumbhash", photo, thumbhash),
+                "sealed_caption": album.key.seal_field("caption", photo, "The beach") if number % 3 == 0 else None,
+                "removed": ["place", "device"],
+                "stored": 5_000_000,
+                "created_at": at - A_DAY,
+                "created_by": self.anna.owner.id,
+                "changed_at": at - A_DAY,
+            }
+            for number, photo in enumerate(ids, start=1)
+        ]
+        with self.house.database.writing() as session:
+            session.execute(sa.insert(Photo), rows)
+        return ids
+
+    @contextmanager
+    def serving(self) -> Iterator[Server]:
+        """`flask serve` on this instance, stopped in good order afterwards."""
+        self.server.start()
+        try:
+            yield self.server
+        finally:
+            self.server.stop()
+
+    def anna_at_her_phone(self) -> Browser:
+        """Anna, signed in over HTTP."""
+        browser = Browser(self.server.base)
+        answer = browser.post("/sign-in", browser.token("/sign-in"), email=self.anna.email, password=PASSWORD)
+        if answer.status != 303:
+            raise RuntimeError(f"signing in was answered with {answer.status}")
+        return browser
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    """An instance with a family, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="kinfold-bench-") as folder:
+        server = Server(Path(folder))
+        settings = Settings.from_env({"KINFOLD_DATA": f"{folder}/var", "KINFOLD_PORT": str(server.port)})
+        migrate(settings)
+        house = open_house(settings)
+        try:
+            family = found(house, group_name="The Smiths", name="Anna", email="anna@example.org")
+            yield Stage(settings, house, family, server)
+        finally:
+            house.database.close()
+
+
+def worker_of(server: Server) -> list[int]:
+    """The process of the only worker."""
+    return server.children("\0worker")
+
+
+def decoder_of(server: Server) -> list[int]:
+    """The worker's helper, once it has one."""
+    return server.children("decoder/main.py")
+
+
+def web_of(server: Server) -> list[int]:
+    """Everything else that `flask serve` has started: the web server."""
+    others = {*worker_of(server), *decoder_of(server)}
+    return [each for each in server.children() if each not in others]

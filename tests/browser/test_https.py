@@ -1,0 +1,250 @@
+"""Over https, where a page without a referrer and a strict check of it would refuse every form, and plain http never shows it."""
+
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+import sqlalchemy as sa
+from playwright.sync_api import Page, Request, expect
+
+from app import create_app
+from app.accounts.models import Account
+from tests.browser import pictures
+from tests.browser.conftest import Phone, new_family, photos, pick, sign_up, tap
+from tests.browser.server import Instance
+from tests.browser.test_main_job import make_album, share
+from tests.conftest import PASSWORD
+
+NEW_PASSWORD = "three gulls and no boat"
+ELSEWHERE = {"ingest.retry": "needs a photo that our decoder failed on"}
+"""Endpoints whose form is not posted here, and why."""
+
+
+class Posts:
+    """What a browser has posted, and that each was answered well."""
+
+    def __init__(self, page: Page) -> None:
+        self.paths: list[str] = []
+        page.context.on("requestfinished", self._note)
+
+    def _note(self, request: Request) -> None:
+        if request.method != "POST":
+            return
+        answer = request.response()
+        assert answer is not None and answer.status < 400, f"{request.url}: {answer and answer.status}"
+        assert "referer" not in request.all_headers(), request.url
+        self.paths.append("/" + request.url.split("/", 3)[3])
+
+
+def test_every_form_posts(secure_server: Instance, phone: Phone) -> None:
+    """Anna and Rose use each form that there is, under no-referrer and with cookies that only https may carry."""
+    anna, rose = phone(at=secure_server), phone(at=secure_server)
+    posts = [Posts(anna), Posts(rose)]
+    email = f"{secrets.token_hex(6)}@example.org"
+
+    sign_up(anna, secure_server.new_set_up(), email=email)
+    make_album(anna, "Brittany 2026")
+    expect(anna.get_by_role("heading", name="Brittany 2026")).to_be_visible()
+    album = anna.url
+    pick(anna, ("IMG_1.jpg", pictures.tiny(1)), ("IMG_2.jpg", pictures.tiny(2)), ("IMG_3.jpg", pictures.tiny(3)))
+    expect(photos(anna)).to_have_count(3, timeout=30_000)
+    anna_looks_after_her_photos(anna, album)
+    rose_opens_and_leaves(anna, rose, album)
+    anna_changes_what_rose_has(anna, rose)
+    anna_stops_everything(anna, album)
+    anna_signs_in_and_out(anna, email, secure_server)
+
+    addresses = create_app(secure_server.house.settings, secure_server.house).url_map
+    reached = {addresses.bind("localhost").match(path, method="POST")[0] for each in posts for path in each.paths}
+    there_are = {rule.endpoint for rule in addresses.iter_rules() if "POST" in (rule.methods or ())}
+    assert there_are - reached == ELSEWHERE.keys()
+
+
+def anna_looks_after_her_photos(anna: Page, album: str) -> None:
+    anna.goto(album)
+    photos(anna).nth(1).click()
+    expect(anna.get_by_role("dialog")).to_be_visible()
+    anna.reload()  # the address is that of the photo's own page by now
+    tap(anna, "Use as cover")
+    anna.get_by_label("Words for this photo").fill("The lighthouse")
+    tap(anna, "Save the words")
+    anna.get_by_role("link", name="Delete this photo").click()
+    tap(anna, "Delete it")
+    expect(photos(anna)).to_have_count(2)
+    anna.get_by_role("link", name="Select photos").click()
+    anna.get_by_role("checkbox").first.check(force=True)
+    anna.get_by_role("link", name="Delete 1").click()
+    tap(anna, "Delete them")
+    expect(photos(anna)).to_have_count(1)
+    anna.get_by_role("link", name="Edit album").click()
+    anna.get_by_label("Title", exact=True).fill("Brittany, at last")
+    tap(anna, "Save")
+    expect(anna.get_by_role("heading", name="Brittany, at last")).to_be_visible()
+
+
+def rose_opens_and_leaves(anna: Page, rose: Page, album: str) -> None:
+    anna.goto(album)
+    link = share(anna, "Rose")
+    for name in ("leaves again", "stays"):
+        rose.goto(link)
+        tap(rose, "Open the photos")
+        expect(rose.get_by_role("link", name="Brittany, at last")).to_be_visible()
+        assert_cookies_are_safe(rose, "__Host-kinfold_device")
+        if name == "leaves again":
+            rose.get_by_text("This is not my phone").click()
+            tap(rose, "Take the photos off this phone")
+            expect(rose.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def anna_changes_what_rose_has(anna: Page, rose: Page) -> None:
+    anna.goto("/people")
+    anna.get_by_role("link", name="Add a person").click()
+    anna.get_by_role("textbox", name="Name").fill("Jim")
+    tap(anna, "Add")
+    expect(anna.get_by_role("heading", name="Jim", exact=True)).to_be_visible()
+    anna.get_by_role("link", name="Add an album").click()
+    tap(anna, "Share this album")
+    tap(anna, "30 more days Brittany, at last")
+    tap(anna, "Allow saving Brittany, at last")
+    expect(anna.get_by_text("may save")).to_be_visible()
+    tap(anna, "Make a link")
+    expect(anna.get_by_role("heading", name="The link for Jim is ready")).to_be_visible()
+    anna.get_by_role("link", name="What Jim can see").click()
+    tap(anna, "End now Brittany, at last")
+    anna.get_by_role("link", name="Change the name").click()
+    anna.get_by_role("textbox", name="Name").fill("James")
+    tap(anna, "Save")
+    tap(anna, "Stop sharing with James")
+    anna.get_by_role("link", name="Delete this person for good").click()
+    tap(anna, "Delete")
+    anna.get_by_role("link", name="Rose").click()
+    tap(anna, "Let one more phone in")
+    tap(anna, "Remove Android phone")
+    tap(anna, "End this link and its phones")
+    answer = rose.goto("/shared")
+    assert answer is not None and answer.status == 404
+
+
+def anna_stops_everything(anna: Page, album: str) -> None:
+    anna.goto("/stop-sharing")
+    tap(anna, "Stop all sharing")
+    expect(anna.get_by_role("heading", name="People")).to_be_visible()
+    anna.goto(f"{album}/edit")
+    anna.get_by_label("To delete it, type its title").fill("Brittany, at last")
+    tap(anna, "Delete the album")
+    expect(anna.get_by_text("Your first album")).to_be_visible()
+
+
+def anna_signs_in_and_out(anna: Page, email: str, server: Instance) -> None:
+    assert_cookies_are_safe(anna, "__Host-kinfold_member")
+    anna.goto("/account")
+    tap(anna, "Sign out here")
+    for _ in range(2):  # another session is left behind, to be ended from the list
+        sign_in(anna, email, PASSWORD)
+        anna.context.clear_cookies()
+    sign_in(anna, email, PASSWORD)
+    anna.goto("/account")
+    tap(anna, "Sign out Android phone")
+    anna.get_by_label("Password now").fill(PASSWORD)
+    anna.get_by_label("New password").fill(NEW_PASSWORD)
+    tap(anna, "Change the password")
+    expect(anna).to_have_url(re.compile("/account"))
+    me = member_of(server, email)
+    anna.context.clear_cookies()
+    anna.goto(server.new_password_address(me))
+    anna.get_by_label("New password").fill(PASSWORD)
+    tap(anna, "Save the new password")
+    anna.goto("/account")
+    anna.context.clear_cookies()
+    sign_in(anna, email, PASSWORD)
+    anna.goto("/account")
+    tap(anna, "Sign out everywhere")
+    expect(anna.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+CROSS_SITE = """<!doctype html><title>Kittens</title>
+<form method="post" action="{target}">
+  <input name="csrf_token" value="{token}"><input name="email" value="{email}"><input name="password" value="{password}">
+</form>
+<script>document.forms[0].submit()</script>"""
+
+
+@pytest.fixture
+def kittens() -> Iterator[Callable[[str], str]]:
+    """Another site: it serves the page that it is given, at the address that it gives back."""
+    page = b""
+
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def put_up(content: str) -> str:
+        nonlocal page
+        page = content.encode()
+        return f"http://127.0.0.1:{site.server_port}/"
+
+    with HTTPServer(("127.0.0.1", 0), Site) as site:
+        thread = threading.Thread(target=site.serve_forever, daemon=True)
+        thread.start()
+        yield put_up
+        site.shutdown()
+        thread.join(5)
+
+
+def test_another_site_can_post_nothing_and_plants_no_cookie(
+    secure_server: Instance, phone: Phone, kittens: Callable[[str], str]
+) -> None:
+    """Not even with a form's token that is good: it may have been given to the attacker's own browser."""
+    family = new_family(secure_server)
+    family.album("Brittany 2026")
+    rose = family.share("Brittany 2026", "Rose", open_it=False)
+    jim = family.share("Brittany 2026", "Jim")
+    victim = phone(at=secure_server, member=family.cookie, device=jim.cookie, watched=False)
+    victim.goto("/account")
+    token = victim.locator("[name=csrf_token]").first.input_value()
+    for path in (f"/i/{rose.token}", "/sign-in", "/stop-sharing", "/sign-out", "/shared/leave"):
+        before = sorted(map(str, victim.context.cookies()))
+        attack = CROSS_SITE.format(target=secure_server.address + path, token=token, email=family.email, password=PASSWORD)
+        with victim.expect_response(secure_server.address + path) as answered:
+            victim.goto(kittens(attack))
+        assert answered.value.request.method == "POST"
+        assert answered.value.request.all_headers()["sec-fetch-site"] == "cross-site"
+        assert answered.value.status == 404, path
+        assert "set-cookie" not in answered.value.all_headers(), path
+        victim.wait_for_load_state()
+        assert sorted(map(str, victim.context.cookies())) == before, path
+    victim.goto(f"/people/{rose.id}")
+    expect(victim.get_by_text("It lets 3 more phones in")).to_be_visible()
+    victim.goto("/shared")
+    expect(victim.get_by_role("link", name="Brittany 2026")).to_be_visible()
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("checkbox", name="Stay signed in").check()
+    tap(page, "Sign in")
+    expect(page.get_by_role("heading", name="The Smiths")).to_be_visible()
+
+
+def assert_cookies_are_safe(page: Page, power: str) -> None:
+    """Out of reach for scripts and for plain http; those that count also for other hosts."""
+    cookies = {str(cookie["name"]): cookie for cookie in page.context.cookies()}
+    assert power in cookies
+    assert all(cookie["secure"] and cookie["httpOnly"] and cookie["sameSite"] == "Lax" for cookie in cookies.values())
+    assert [name for name in cookies if not name.startswith("__Host-")] in ([], ["kinfold_known"])
+
+
+def member_of(server: Instance, email: str) -> str:
+    with server.house.database.reading() as session:
+        return session.scalars(sa.select(Account.id).where(Account.email == email)).one()
