@@ -42,7 +42,7 @@ class Settings:
         host = env.get("KINFOLD_HOST") or cls.host
         port = _number(env, "KINFOLD_PORT", cls.port, least=1)
         shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        base_url = (env.get("KINFOLD_BASE_URL") or f"http://{shown_host}:{port}").rstrip("/")
+        base_url = (env.get("KINFOLD_BASE_URL") or f"http://{shown_host}:{port}").rstrip("/").lower()
         _check_base_url(base_url)
         storage_url = env.get("KINFOLD_STORAGE_URL") or None
         if storage_url is not None:

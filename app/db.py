@@ -19,6 +19,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
 WRITES = "kinfold_writes"
+IF_FREE = "kinfold_if_free"
+
+PATIENCE = 15_000
+"""Milliseconds that a writer waits for the one before it."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -91,6 +95,13 @@ class Database:
             yield session
             session.commit()
 
+    @contextmanager
+    def writing_if_free(self) -> Iterator[Session]:
+        """The same for what is not worth waiting for: raises `OperationalError` at once when somebody else is writing."""
+        with Session(self._writer.execution_options(**{IF_FREE: True}), expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
     def flatten(self) -> None:
         """After deleting: move SQLite's log into the database file and empty it, so that destroyed keys are in neither."""
         if self.engine.dialect.name == "sqlite":
@@ -108,7 +119,7 @@ def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
     cursor = connection.cursor()
     for pragma in (
-        "busy_timeout=15000",
+        f"busy_timeout={PATIENCE}",
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
@@ -119,5 +130,13 @@ def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get(WRITES, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    patience = 0 if options.get(IF_FREE, False) else PATIENCE
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE}")

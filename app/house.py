@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from app.clock import Clock, SystemClock
 from app.config import Settings
 from app.db import Database
-from app.instance import Keys, open_keys
+from app.errors import WrongSetting
+from app.instance import Keys, is_new, open_keys
 from app.jobs.engine import EngineJobs
 from app.jobs.port import Jobs
 from app.security.passwords import Passwords
@@ -40,12 +41,23 @@ def open_house(settings: Settings, *, clock: Clock | None = None) -> House:
     """The real tools, as the settings name them; the database must have been migrated. Raises `WrongSetting`."""
     clock = clock or SystemClock()
     database = Database(settings.database_url, connections=settings.threads)
+    storage = Local(settings.data / "photos")
+    check_they_belong_together(database, storage)
     return House(
         settings=settings,
         clock=clock,
         database=database,
-        storage=Local(settings.data / "photos"),
+        storage=storage,
         keys=open_keys(settings, database, clock),
         passwords=Passwords(),
         jobs=EngineJobs(database),
     )
+
+
+def check_they_belong_together(database: Database, storage: Storage) -> None:
+    """Raises `WrongSetting` for photos with an empty database: it is not mounted or mistyped, and its photos would be tidied away."""
+    if is_new(database) and any(not stored.name.startswith("albums/check/") for stored in storage.list("albums/")):
+        raise WrongSetting(
+            "There are photos in the data folder, but the database is empty. Was it moved, mistyped or not mounted? "
+            "Put it back, or choose an empty data folder. Nothing was changed."
+        )

@@ -44,6 +44,12 @@ class Keys:
     secret_keys: tuple[str, ...] = field(repr=False)
 
 
+def is_new(database: Database) -> bool:
+    """Whether nothing has ever been started on this database."""
+    with database.reading() as session:
+        return session.get(Instance, 1) is None
+
+
 def open_keys(settings: Settings, database: Database, clock: Clock) -> Keys:
     """The keys of this instance, proven against its database; made on the very first start of an embedded instance only.
 

@@ -122,12 +122,8 @@ def needs_password(session: Session, *, cookie: bytes, at: datetime) -> bool:
     return not rules.confirmed(confirmed, at)
 
 
-def confirm(session: Session, viewer: Member, *, cookie: bytes, password: str, passwords: Passwords, at: datetime) -> None:
-    """Take the password again for a browser that has not shown it lately. Raises `Refused` when it is wrong."""
-    if not needs_password(session, cookie=cookie, at=at):
-        return
-    if not passwords.verify(get_account(session, viewer).password_hash, password):
-        raise Refused("password-wrong")
+def confirm(session: Session, *, cookie: bytes, at: datetime) -> None:
+    """Note that a browser has shown the password again."""
     session.execute(sa.update(SignedIn).where(SignedIn.cookie_hash == cookie).values(confirmed_at=at))
 
 
@@ -149,10 +145,9 @@ def end_session(session: Session, viewer: Member, *, signed_in: str) -> None:
         raise NotVisible
 
 
-def end_sessions(session: Session, *, member: str, except_cookie: bytes | None = None) -> None:
-    """Sign a member out everywhere, but for one browser if it is named."""
-    ending = sa.delete(SignedIn).where(SignedIn.member_id == member)
-    session.execute(ending if except_cookie is None else ending.where(SignedIn.cookie_hash != except_cookie))
+def end_sessions(session: Session, *, member: str) -> None:
+    """Sign a member out everywhere."""
+    session.execute(sa.delete(SignedIn).where(SignedIn.member_id == member))
 
 
 def sign_out(session: Session, *, cookie: bytes) -> None:
@@ -168,13 +163,11 @@ def get_account(session: Session, viewer: Member) -> Account:
     return account
 
 
-def set_password(
-    session: Session, *, account: Account, password: str, keep: bytes | None, passwords: Passwords, at: datetime
-) -> None:
-    """A new password; every other browser is signed out, and no reset address works any more."""
+def set_password(session: Session, *, account: Account, password: str, passwords: Passwords, at: datetime) -> None:
+    """A new password; every browser is signed out (the one that asked is signed in anew), and no reset address works any more."""
     check_new_password(password, email=account.email)
     account.password_hash = passwords.hash(password)
-    end_sessions(session, member=account.id, except_cookie=keep)
+    end_sessions(session, member=account.id)
     session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.member_id == account.id))
     activity.record(session, ActivityKind.PASSWORD_CHANGED, by=as_viewer(account), at=at)
 
@@ -216,7 +209,7 @@ def reset_password(session: Session, *, address: OneTimeAddress, password: str, 
     account = session.get(Account, address.member_id)
     if account is None:
         raise NotVisible
-    set_password(session, account=account, password=password, keep=None, passwords=passwords, at=at)
+    set_password(session, account=account, password=password, passwords=passwords, at=at)
     return account
 
 

@@ -84,15 +84,13 @@ def do_sign_in() -> BaseResponse:
     form = SignInForm()
     if not form.validate():
         return make_response(render_template("accounts/sign_in.html", form=form, wrong=False), 400)
-    at, email, password = house().clock.now(), form.email.data, form.password.data
-    buckets = _buckets(email, at)
+    email, password = form.email.data, form.password.data
+    tries = _count_try(_buckets(email, house().clock.now()))
     with house().database.reading() as look:
-        service.check_not_too_often(look, buckets=buckets, at=at)
         account = service.check_password(look, email=email, password=password, passwords=house().passwords)
     if account is None:
-        with house().database.writing() as write:
-            activity.record_failures(write, buckets=[bucket for bucket, _ in buckets], at=at)
         return make_response(render_template("accounts/sign_in.html", form=form, wrong=True), 400)
+    activity.forget(session(), tries)
     if house().passwords.outdated(account.password_hash):
         service.renew_hash(session(), account=account.id, password=password, passwords=house().passwords)
     return enter(account, stay=form.stay.data, to=_own_path(form.next.data) or url_for("viewing.albums"))
@@ -123,18 +121,18 @@ def change_password() -> BaseResponse | tuple[str, int]:
     form, at = ChangePasswordForm(), house().clock.now()
     if not form.validate():
         return _account_page(form), 400
-    mine = service.get_account(session(), member())
-    if not house().passwords.verify(mine.password_hash, form.current.data):
-        form.current.errors = ["password-wrong"]
-        return _account_page(form), 400
     try:
-        service.set_password(
-            session(), account=mine, password=form.password.data, keep=cookie(), passwords=house().passwords, at=at
-        )
+        check_own_password(form.current.data)
+    except Refused as refusal:
+        form.current.errors = [refusal.reason]
+        return _account_page(form), 400
+    mine = service.get_account(session(), member())
+    try:
+        service.set_password(session(), account=mine, password=form.password.data, passwords=house().passwords, at=at)
     except Refused as refusal:
         form.password.errors = [refusal.reason]
         return _account_page(form), 400
-    return redirect(url_for(".account", changed="password"), 303)
+    return enter(mine, stay=True, to=url_for(".account", changed="password"))
 
 
 @pages.post("/account/sign-out-everywhere")
@@ -226,6 +224,28 @@ def _own_path(path: str | None) -> str | None:
     return None if parts.scheme or parts.netloc else path
 
 
+def _count_try(buckets: list[tuple[str, int]]) -> list[str]:
+    """Count a try before it is listened to, so that trying at once is no way around the limit. Raises `TooOften`; returns what to forget
+    when the password was right."""
+    at = house().clock.now()
+    with house().database.writing() as write:
+        service.check_not_too_often(write, buckets=buckets, at=at)
+        return activity.record_failures(write, buckets=[bucket for bucket, _ in buckets], at=at)
+
+
+def check_own_password(password: str) -> None:
+    """The password of the member who is signed in, once more. Raises `Refused` when it is wrong and `TooOften`.
+
+    To be asked before the writing session begins: others must not wait while we count and hash.
+    """
+    tries = _count_try([(_keyed(f"again {member().id}"), rules.TRIES_PER_ACCOUNT)])
+    with house().database.reading() as look:
+        fits = house().passwords.verify(service.get_account(look, member()).password_hash, password)
+    if not fits:
+        raise Refused("password-wrong")
+    activity.forget(session(), tries)
+
+
 def _buckets(email: str, at: datetime) -> list[tuple[str, int]]:
     """Where a failed try counts: a browser that signed in before has its own bucket, so that nobody can lock Anna out."""
     who = _keyed(f"account {service.tidy_email(email)}")
@@ -241,12 +261,12 @@ def _known_browser(email: str) -> str | None:
     if not signed:
         return None
     try:
-        account_id = house().tokens.unsign(Purpose.KNOWN_BROWSER, signed).partition(" ")[0]
+        known = house().tokens.unsign(Purpose.KNOWN_BROWSER, signed)
     except NotVisible:
         return None
     with house().database.reading() as look:
         account = service.find_by_email(look, email=email)
-    return signed if account is not None and account.id == account_id else None
+    return known if account is not None and account.id == known.partition(" ")[0] else None
 
 
 def _network(address: str) -> str:

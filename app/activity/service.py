@@ -37,9 +37,17 @@ def record_device(session: Session, *, group: str, guest: str, at: datetime) -> 
     session.add(Activity(kind=ActivityKind.DEVICE_LET_IN, at=at, group_id=group, guest_id=guest))
 
 
-def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> None:
-    """Note a failed try in each of the buckets it counts for."""
-    session.add_all(Activity(kind=ActivityKind.SIGN_IN_FAILED, at=at, bucket=bucket) for bucket in buckets)
+def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> list[str]:
+    """Note a try in each of the buckets it counts for; returns what to `forget` if it turns out to have been right."""
+    tries = [Activity(kind=ActivityKind.SIGN_IN_FAILED, at=at, bucket=bucket) for bucket in buckets]
+    session.add_all(tries)
+    session.flush()
+    return [each.id for each in tries]
+
+
+def forget(session: Session, tries: Sequence[str]) -> None:
+    """A try that was right does not count."""
+    session.execute(sa.delete(Activity).where(Activity.id.in_(tries)))
 
 
 def nth_last_failure(session: Session, *, bucket: str, n: int, since: datetime) -> datetime | None:

@@ -77,7 +77,7 @@ def get_album(session: Session, viewer: Member, *, album: str, master: MasterKey
 
 def make_album(session: Session, viewer: Member, *, title: str, description: str, master: MasterKey, at: datetime) -> OpenAlbum:
     """A new, empty album of the member's group. The second tap on the button gives the album that the first one made."""
-    twin = _just_made(session, viewer, title=title, master=master, at=at)
+    twin = _just_made(session, viewer, words=(title, description), master=master, at=at)
     if twin is not None:
         return twin
     album_id = new_id()
@@ -132,12 +132,12 @@ def delete_album(session: Session, viewer: Member, *, album: OpenAlbum, confirm:
     session.execute(sa.delete(Album).where(Album.id == album.id))
 
 
-def _just_made(session: Session, viewer: Member, *, title: str, master: MasterKey, at: datetime) -> OpenAlbum | None:
+def _just_made(session: Session, viewer: Member, *, words: tuple[str, str], master: MasterKey, at: datetime) -> OpenAlbum | None:
     lately = sa.select(Album).where(
         Album.group_id == viewer.group, Album.created_by == viewer.id, Album.created_at > at - rules.SECOND_TAP
     )
     opened = (open_album(row, master=master) for row in session.scalars(lately))
-    return next((album for album in opened if album.title == title), None)
+    return next((album for album in opened if (album.title, album.description) == words), None)
 
 
 def remove_objects(session: Session, *, names: Sequence[str], group: str, jobs: Jobs, at: datetime) -> None:

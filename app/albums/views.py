@@ -1,6 +1,6 @@
 """What members do to albums. The pages that show photos are in `app/viewing`."""
 
-from flask import Blueprint, jsonify, make_response, redirect, render_template, url_for
+from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.albums import service
@@ -54,7 +54,7 @@ def do_edit(album: str) -> Response:
         member(),
         album=found,
         title=form.title.data,
-        description=form.description.data,
+        description=form.description.data if "description" in request.form else found.description,
         at=house().clock.now(),
     )
     return redirect(url_for("viewing.album", album=album), 303)

@@ -4,6 +4,7 @@ Nothing of a file ever touches a disk in the clear, not even a temporary one. A 
 line breaks in the middle of the third file, the first two are safe.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -19,6 +20,9 @@ from app.storage.port import Storage
 from app.storage.sealed import Sealed, SealedKey
 
 PIECE = 64 * 1024
+LARGEST_HEAD = 1_000_000
+"""Bytes that may be held in memory while looking for the end of a part's headers; what belongs to a file is handed on at once."""
+
 LONGEST_FIELD = 10_000
 LONGEST_NAME = 255
 
@@ -51,7 +55,7 @@ class FileOnItsWay:
         refused = "empty" if self.size == 0 else "too-large" if self.size > self._limit else None
         if refused is not None:
             self._writer.abort()
-            return Arrived(self._name, self._fingerprint.digest(), None, SealedKey(b"", self.size), refused)
+            return Arrived(self._name, secrets.token_bytes(32), None, SealedKey(b"", self.size), refused)
         self._writer.commit()
         return Arrived(self._name, self._fingerprint.digest(), self._object, self._keys[self._object])
 
@@ -76,7 +80,7 @@ def read_files(
 
     Raises `BadRequest` for a body that is cut off or broken, after what arrived whole before.
     """
-    decoder = MultipartDecoder(boundary, max_form_memory_size=None, max_parts=5_000)
+    decoder = MultipartDecoder(boundary, max_form_memory_size=LARGEST_HEAD, max_parts=5_000)
     name, value, file = "", bytearray(), None
     try:
         while True:

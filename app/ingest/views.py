@@ -111,6 +111,10 @@ def _keep(album: str, file: FileOnItsWay) -> Receipt:
         raise NotVisible  # its object is left to the sweep
     with house().database.writing() as write:
         found = albums.get_album(write, viewer, album=album, master=house().master)
+        if arrived.object_name and arrived.sealed.size > service.room_left(
+            write, group=viewer.group, quota=house().settings.quota
+        ):
+            raise TooLarge("quota-full")  # others have filled it meanwhile; the object is left to the sweep
         receipt = service.receive(write, viewer, album=found, arrived=arrived, jobs=house().jobs, at=house().clock.now())
     if receipt.duplicate and arrived.object_name:
         house().storage.delete(arrived.object_name)

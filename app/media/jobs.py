@@ -1,5 +1,8 @@
 """Tidying storage."""
 
+import logging
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -7,16 +10,36 @@ import sqlalchemy as sa
 from app.house import House
 from app.media.models import Rendition, Upload
 
+log = logging.getLogger("kinfold.media")
+
 UNCLAIMED = timedelta(hours=24)
-"""An object without a row that is older than this was left by a process that died between writing it and saying so."""
+"""An object that no row has pointed to for so long was left by a process that died between writing it and saying so."""
 
 
-def remove_unclaimed_objects(house: House) -> None:
-    """A sweep: no object stays that no row points to."""
-    limit = house.clock.now() - UNCLAIMED
-    old = [stored.name for stored in house.storage.list("albums/") if stored.modified < limit]
-    with house.database.reading() as session:
-        claimed = set(session.scalars(sa.select(Rendition.object_name))) | set(session.scalars(sa.select(Upload.object_name)))
-    for name in old:
-        if name not in claimed:
-            house.storage.delete(name)
+class UnclaimedObjects:
+    """A sweep: no object stays that no row points to.
+
+    The time counts from when an object was first seen without a row, by the monotonic clock: neither a wrong clock nor an old file's date
+    may make us remove what is just being written down. And when most objects have no row, it is the database that is wrong.
+    """
+
+    def __init__(self, house: House, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._house, self._monotonic = house, monotonic
+        self._seen: dict[str, float] = {}
+
+    def __call__(self) -> None:
+        stored = {stored.name for stored in self._house.storage.list("albums/")}
+        with self._house.database.reading() as session:
+            claimed = set(session.scalars(sa.select(Rendition.object_name))) | set(session.scalars(sa.select(Upload.object_name)))
+        unclaimed, now = stored - claimed, self._monotonic()
+        if len(unclaimed) > 100 + len(stored) / 2:
+            log.error(
+                "%d of %d stored objects belong to no photo: is this the right database? Nothing is removed",
+                len(unclaimed),
+                len(stored),
+            )
+            return
+        self._seen = {name: self._seen.get(name, now) for name in unclaimed}
+        for name, since in self._seen.items():
+            if now - since > UNCLAIMED.total_seconds():
+                self._house.storage.delete(name)

@@ -3,10 +3,13 @@
 import logging
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
 from app.config import Settings
+
+CONNECTIONS = 1024
+"""Open connections, idle ones included: every phone keeps several. Requests at work are limited by the threads."""
 
 
 def run(settings: Settings) -> None:
@@ -18,7 +21,8 @@ def run(settings: Settings) -> None:
         interface=Interfaces.WSGI,
         workers=1,
         blocking_threads=settings.threads,
-        backpressure=settings.threads,
+        backpressure=CONNECTIONS,
+        http=HTTPModes.http1,
         websockets=False,
         respawn_failed_workers=True,
         log_level=LogLevels.error,

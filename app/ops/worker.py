@@ -2,8 +2,9 @@
 
 import signal
 import threading
+import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from app.accounts import service as accounts
 from app.activity import service as activity
@@ -34,7 +35,8 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
         "drop old uploads": lambda: ingest.drop_old_uploads(house),
         "enqueue forgotten removals": lambda: albums.enqueue_forgotten_removals(house),
         "flatten the database": house.database.flatten,
-        "tidy storage": _Seldom(house, _tidy_storage),
+        "remove unclaimed objects": _Seldom(media.UnclaimedObjects(house)),
+        "tidy incoming": _Seldom(lambda: _tidy_incoming(house)),
     }
 
 
@@ -59,21 +61,21 @@ def _end_what_is_over(house: House) -> None:
         activity.forget_old(session, at=at)
 
 
-def _tidy_storage(house: House) -> None:
-    media.remove_unclaimed_objects(house)
+def _tidy_incoming(house: House) -> None:
+    """Uploads that broke off. Files have the system's time, so the system's time decides."""
     if isinstance(house.storage, Local):
-        house.storage.clear_incoming(house.clock.now() - media.UNCLAIMED)
+        house.storage.clear_incoming(datetime.now(UTC) - media.UNCLAIMED)
 
 
 class _Seldom:
     """A sweep that walks through all of storage, and so waits some hours between two walks."""
 
-    def __init__(self, house: House, sweep: Callable[[House], None]) -> None:
-        self._house, self._sweep = house, sweep
-        self._next: datetime | None = None
+    def __init__(self, sweep: Callable[[], None]) -> None:
+        self._sweep = sweep
+        self._last: float | None = None
 
     def __call__(self) -> None:
-        now = self._house.clock.now()
-        if self._next is None or now >= self._next:
-            self._next = now + STORAGE_SWEEP
-            self._sweep(self._house)
+        now = time.monotonic()
+        if self._last is None or now - self._last >= STORAGE_SWEEP.total_seconds():
+            self._last = now
+            self._sweep()

@@ -37,7 +37,7 @@ class PeriodForm(KinfoldForm):
         text = (self.days.data or "").strip()
         if not text:
             return None
-        if not text.isascii() or not text.isdigit() or not 0 < int(text[:6]) < 10_000:
+        if len(text) > 4 or not text.isascii() or not text.isdigit() or int(text) == 0:
             raise Refused("date-wrong")
         return int(text)
 

@@ -71,7 +71,7 @@ class Link(Base):
 
 class DeviceRow(Base):
     """One browser of one guest; a shared tablet has a row for each of its guests, all with the same cookie. `unused_after` moves with every
-    visit, `expires_at` does not."""
+    visit, `expires_at` does not. `opened_by` is the digest of the form whose button was tapped: tapped twice, it is the same device."""
 
     __tablename__ = "device"
     __table_args__ = (sa.UniqueConstraint("cookie_hash", "guest_id"),)
@@ -80,6 +80,7 @@ class DeviceRow(Base):
     guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"), index=True)
     link_id: Mapped[str | None] = mapped_column(sa.ForeignKey("link.id", ondelete="SET NULL"), index=True)
     cookie_hash: Mapped[bytes]
+    opened_by: Mapped[bytes | None]
     label: Mapped[str]
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]

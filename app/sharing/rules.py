@@ -14,6 +14,9 @@ DEFAULT_DAYS = 30
 PLACES = 3
 """Browsers that one link lets in: WhatsApp's own, the phone's, a tablet."""
 
+SAME_TAP = timedelta(minutes=10)
+"""The same form sent again within this time is a second tap on the same button."""
+
 DEVICE_UNUSED = timedelta(days=90)
 DEVICE_LASTS = timedelta(days=365)
 
@@ -71,11 +74,13 @@ def grant_state(*, expires_at: datetime, ended_at: datetime | None, ended_by_han
     return GrantState.EXPIRED if ended_at is not None or at >= expires_at else GrantState.LIVE
 
 
-def sight(grants: Sequence[GrantState]) -> Sight:
-    """With nothing left, a guest whose time simply ran out is told so; one whose last album was ended by hand is told nothing."""
-    if GrantState.LIVE in grants:
+def sight(grants: Sequence[tuple[GrantState, datetime]]) -> Sight:
+    """With nothing left (states with their ends), a guest whose time simply ran out is told so; one whose last album was ended by hand is
+    told nothing."""
+    if any(state is GrantState.LIVE for state, _ in grants):
         return Sight.ALBUMS
-    return Sight.CLOSED if GrantState.EXPIRED in grants else Sight.NOTHING
+    last = max(grants, key=lambda grant: grant[1], default=None)
+    return Sight.CLOSED if last is not None and last[0] is GrantState.EXPIRED else Sight.NOTHING
 
 
 def device_live(*, expires_at: datetime, unused_after: datetime, ended_at: datetime | None, at: datetime) -> bool:

@@ -204,7 +204,8 @@ def one_more(session: Session, viewer: Member, *, link: str, at: datetime) -> Li
 
 
 def remove_device(session: Session, viewer: Member, *, device: str, at: datetime) -> DeviceRow:
-    """End one browser. Raises `NotVisible` for one of another group."""
+    """End one browser, and close the places that its link has left, or it would come straight back; `one_more` opens one again. Raises
+    `NotVisible` for a browser of another group."""
     found = session.scalars(
         sa.select(DeviceRow)
         .join(Guest, Guest.id == DeviceRow.guest_id)
@@ -213,6 +214,7 @@ def remove_device(session: Session, viewer: Member, *, device: str, at: datetime
     if found is None:
         raise NotVisible
     _end_devices(session, DeviceRow.id == found.id, at=at)
+    session.execute(sa.update(Link).where(Link.id == found.link_id).values(places=Link.used))
     activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
     return found
 
@@ -374,12 +376,26 @@ def check_link_opens(link: Link, at: datetime) -> None:
         raise LinkEnded
 
 
-def enrol(session: Session, *, link: Link, cookie: bytes | None, label: str, at: datetime) -> Issued | None:
+def enrol(
+    session: Session, *, link: Link, cookie: bytes | None, label: str, at: datetime, opened_by: bytes | None = None
+) -> Issued | None:
     """Let a browser in: it becomes a device of the link's guest, under a fresh cookie; what else it was good for moves along.
 
-    The places are counted by one conditional UPDATE, so that fifty taps at once let in exactly as many as there are. Returns None when no
-    place is left.
+    The same form sent again (`opened_by`: a second tap, or a try after an answer that was lost) is the same device under another fresh
+    cookie, and takes no further place. The places are counted by one conditional UPDATE, so that fifty taps at once let in exactly as
+    many as there are. Returns None when no place is left.
     """
+    if opened_by is not None:
+        again = session.scalars(
+            sa.select(DeviceRow).where(
+                DeviceRow.link_id == link.id,
+                DeviceRow.opened_by == opened_by,
+                DeviceRow.created_at > at - rules.SAME_TAP,
+                *live_device(at),
+            )
+        ).first()
+        if again is not None:
+            return _move_cookie(session, again.cookie_hash, at=at)
     taken = session.execute(
         sa.update(Link)
         .where(Link.id == link.id, Link.used < Link.places, *live_link(at))
@@ -388,17 +404,17 @@ def enrol(session: Session, *, link: Link, cookie: bytes | None, label: str, at:
     ).one_or_none()
     if taken is None:
         return None
-    issued = new_cookie()
-    if cookie is not None:
+    if cookie is None:
+        issued = new_cookie()
+    else:
         session.execute(sa.delete(DeviceRow).where(DeviceRow.cookie_hash == cookie, DeviceRow.guest_id == link.guest_id))
-        session.execute(
-            sa.update(DeviceRow).where(DeviceRow.cookie_hash == cookie, *live_device(at)).values(cookie_hash=issued.digest)
-        )
+        issued = _move_cookie(session, cookie, at=at)
     session.add(
         DeviceRow(
             guest_id=link.guest_id,
             link_id=link.id,
             cookie_hash=issued.digest,
+            opened_by=opened_by,
             label=label,
             created_at=at,
             last_seen_at=at,
@@ -408,6 +424,15 @@ def enrol(session: Session, *, link: Link, cookie: bytes | None, label: str, at:
     )
     activity.record_device(session, group=link.guest.group_id, guest=link.guest_id, at=at)
     session.flush()
+    return issued
+
+
+def _move_cookie(session: Session, cookie: bytes, *, at: datetime) -> Issued:
+    """A fresh cookie for whatever a browser is good for."""
+    issued = new_cookie()
+    session.execute(
+        sa.update(DeviceRow).where(DeviceRow.cookie_hash == cookie, *live_device(at)).values(cookie_hash=issued.digest)
+    )
     return issued
 
 
@@ -425,7 +450,7 @@ def list_shared(
     """
     guests = viewer.guests if guest is None else tuple(each for each in viewer.guests if each == guest)
     rows = _grants(session, Grant.guest_id.in_(guests))
-    match rules.sight([state_of_grant(grant, at) for grant, _ in rows]):
+    match rules.sight([(state_of_grant(grant, at), grant.ended_at or grant.expires_at) for grant, _ in rows]):
         case Sight.CLOSED:
             raise AlbumClosed(next(sender for grant, sender in rows if state_of_grant(grant, at) is GrantState.EXPIRED))
         case Sight.NOTHING:
@@ -447,7 +472,7 @@ def get_shared_album(session: Session, viewer: Device, *, album: str, master: Ma
     live = [(grant, sender) for grant, sender in rows if state_of_grant(grant, at) is GrantState.LIVE]
     if live:
         return _shared_album(live, master)
-    if rules.sight([state_of_grant(grant, at) for grant, _ in rows]) is Sight.CLOSED:
+    if rules.sight([(state_of_grant(grant, at), grant.ended_at or grant.expires_at) for grant, _ in rows]) is Sight.CLOSED:
         raise AlbumClosed(next(sender for grant, sender in rows if state_of_grant(grant, at) is GrantState.EXPIRED))
     raise NotVisible
 

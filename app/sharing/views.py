@@ -12,12 +12,14 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from app.accounts import service as accounts
+from app.accounts.views import check_own_password
 from app.albums import service as albums
 from app.albums.service import OpenAlbum
 from app.errors import Refused
 from app.media import service as media
 from app.media.tiles import tile
 from app.security.permissions import Action, Asks
+from app.security.tokens import cookie_digest
 from app.security.viewer import Device, Member, Viewer
 from app.sharing import rules, service
 from app.sharing.forms import GiveForm, GuestForm, PeriodForm, ShareForm, StopAllForm
@@ -228,10 +230,12 @@ def stop_all() -> str:
 @allow(Action.STOP_ALL_SHARING)
 def do_stop_all() -> Response:
     form, at = StopAllForm(), house().clock.now()
+    with house().database.reading() as look:
+        needed = accounts.needs_password(look, cookie=cookie(), at=at)
     try:
-        accounts.confirm(
-            session(), member(), cookie=cookie(), password=form.password.data or "", passwords=house().passwords, at=at
-        )
+        if needed:
+            check_own_password(form.password.data or "")
+            accounts.confirm(session(), cookie=cookie(), at=at)
     except Refused as refusal:
         if wants_json():
             raise
@@ -271,7 +275,12 @@ def open_invite(token: str) -> Response:
         return known
     service.check_link_opens(link, at)
     issued = service.enrol(
-        session(), link=link, cookie=sent_cookie(Asks.DEVICE), label=device_label(request.user_agent.string), at=at
+        session(),
+        link=link,
+        cookie=sent_cookie(Asks.DEVICE),
+        opened_by=cookie_digest(form_session["csrf_token"]),
+        label=device_label(request.user_agent.string),
+        at=at,
     )
     if issued is None:
         return make_response(render_template("sharing/invite_full.html"), 403)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 from werkzeug.http import parse_cookie
 from werkzeug.sansio.utils import host_is_trusted
 
@@ -77,7 +78,7 @@ class PhotoBytes:
             claim, cookie = self._claim(environ)
             seen = self.see(claim, cookie)
             return self._answer(environ, start_response, claim, cookie, seen)
-        except StorageFailed:
+        except (StorageFailed, OperationalError):
             return self._say(environ, start_response, "503 Service Unavailable")
         except KinfoldError:
             return self._say(environ, start_response, "404 Not Found")

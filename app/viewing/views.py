@@ -141,7 +141,7 @@ def shared_photo(album: str, photo: str) -> str:
 def _photo_page(album: OpenAlbum, asks: Asks, *, save: bool = False) -> tuple[dict[str, Any] | None, media.Counts]:
     """The page of an album that the address asks for, and the album's counts. No page at all when its cursor is gone: then the
     album is shown from its beginning."""
-    after, before = request.args.get("after"), request.args.get("before")
+    after, before = request.args.get("after") or None, request.args.get("before") or None
     found = media.photo_page(session(), album=album.id, after=after, before=before)
     counts = media.count(session(), album=album.id)
     if not found.photos and (after or before):

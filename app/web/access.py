@@ -4,18 +4,24 @@ The order of an unsafe request is fixed here: who is asking (a short look at the
 pages, then its body, then its form's token, and only then the view with its writing session.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from typing import ParamSpec, TypeVar, cast
 
 from flask import Flask, current_app, g, request
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
+from werkzeug.exceptions import RequestTimeout
 from wtforms.validators import ValidationError
 
 from app.errors import NotVisible
 from app.security.permissions import Action, Asks, may
 from app.web.session import SAFE_METHODS
 from app.web.viewer import NO_CREDENTIAL, credential
+
+FORM_PATIENCE = 20.0
+"""Seconds in which a form has to arrive."""
 
 FOREVER = 10 * 365 * 86_400
 """Seconds a form's token is good for where a page may lie open for weeks: Rose's link. ("No limit" can't be said: None means the usual.)"""
@@ -79,7 +85,21 @@ def guard() -> None:
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise CrossSite
     if not access.checks_own_token:
+        read_form()
         check_form_token(sent_form_token())
+
+
+def read_form() -> None:
+    """Have the whole body of a form before anything is done with it. Raises `RequestTimeout` when it does not come: a stranger who sends
+    half a form must not keep a thread for ever."""
+    body: list[bytes] = []
+    stream = request.stream
+    reader = threading.Thread(target=lambda: body.append(stream.read()), daemon=True)
+    reader.start()
+    reader.join(FORM_PATIENCE)
+    if not body:
+        raise RequestTimeout
+    request.stream = BytesIO(body[0])
 
 
 def sent_form_token() -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from flask.globals import request_ctx as request_context
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
 
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused, TooLarge, TooOften
@@ -38,6 +39,7 @@ def install(app: Flask) -> None:
         CSRFError: lambda _: _answer("expired_form", 400, reason="form-expired", back=_page_of_form()),
         TooOften: _too_often,
         StorageFailed: _storage_failed,
+        OperationalError: _database_failed,
         HTTPException: _other,
         InternalServerError: _server_error,
     }
@@ -107,6 +109,12 @@ def _too_often(error: TooOften) -> Response:
 def _storage_failed(error: StorageFailed) -> Response:
     log.error("storage failed: %s", error.reason)
     return _answer("bad_request", 507 if error.reason == "disk-full" else 503, reason=error.reason)
+
+
+def _database_failed(error: OperationalError) -> Response:
+    full = "full" in str(error.orig)
+    log.error("the database failed: %s", "the disk is full" if full else "busy or unreachable")
+    return _answer("bad_request", 507 if full else 503, reason="disk-full" if full else "unreachable")
 
 
 def _other(error: HTTPException) -> Response:

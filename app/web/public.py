@@ -1,7 +1,12 @@
 """The few files that browsers and robots ask for at fixed addresses."""
 
+import threading
+import time
+from weakref import WeakKeyDictionary
+
 from flask import Blueprint, Response, jsonify, url_for
 
+from app.house import House
 from app.security.permissions import Action
 from app.storage.check import round_trip
 from app.web.access import allow
@@ -48,11 +53,34 @@ def healthz() -> Response:
 @pages.get("/readyz")
 @allow(Action.KNOCK)
 def readyz() -> Response:
-    """The process can do its work: the database answers and the storage takes a file. Says only yes or no."""
-    try:
-        with house().database.engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-        round_trip(house().storage)
-    except Exception:  # noqa: BLE001  whatever it is, we are not ready
+    """The process can do its work: the database answers and the storage keeps a file. Says only yes or no, and looks at most every ten
+    seconds, whoever asks how often."""
+    if not _readiness.ready():
         return Response("not ready\n", status=503, mimetype="text/plain")
     return Response("ready\n", mimetype="text/plain")
+
+
+class _Readiness:
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self._looked_at: WeakKeyDictionary[House, tuple[float, bool]] = WeakKeyDictionary()
+
+    def ready(self) -> bool:
+        with self._one_at_a_time:
+            at, ready = self._looked_at.get(house(), (float("-inf"), False))
+            if time.monotonic() - at > 10 or not ready:
+                ready = self._look()
+                self._looked_at[house()] = (time.monotonic(), ready)
+            return ready
+
+    def _look(self) -> bool:
+        try:
+            with house().database.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            round_trip(house().storage)
+        except Exception:  # noqa: BLE001  whatever it is, we are not ready
+            return False
+        return True
+
+
+_readiness = _Readiness()

@@ -121,5 +121,5 @@ def note_visit(last_seen: datetime, at: datetime, note: Callable[[Session], None
     anybody waiting for it."""
     if at - last_seen < timedelta(hours=1):
         return
-    with suppress(OperationalError), house().database.writing() as session:
+    with suppress(OperationalError), house().database.writing_if_free() as session:
         note(session)

@@ -192,6 +192,7 @@ def upgrade() -> None:
         sa.Column("guest_id", sa.Text(), nullable=False),
         sa.Column("link_id", sa.Text(), nullable=True),
         sa.Column("cookie_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("opened_by", sa.LargeBinary(), nullable=True),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(), nullable=False),

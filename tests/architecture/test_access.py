@@ -197,7 +197,12 @@ class Stage:
         if endpoint == "ingest.receive":
             data["files"] = (BytesIO(b"a file"), "IMG_0002.jpg")
         self.hold_cookies()
-        return self.browser.open(path.format(**self.names), method=method, data=data or None)
+        answer = self.browser.open(path.format(**self.names), method=method, data=data or None)
+        if endpoint == "accounts.change_password" and answer.status_code == 303:  # it gives a fresh cookie for the one that asked
+            fresh = self.browser.cookie(cookie_name(Asks.MEMBER, https=self.house.settings.https))
+            assert fresh is not None
+            self.cookies[Asks.MEMBER] = fresh
+        return answer
 
     def hold_cookies(self) -> None:
         """An answer to somebody whose time is over takes the cookie away; here it is brought back every time."""

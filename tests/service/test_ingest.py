@@ -241,9 +241,26 @@ def test_a_disk_that_fills_up_in_the_middle_loses_nothing(
     sweep(album.house)
     work(album.house, decoder)
     assert look(album.house, photo).state is PhotoState.READY
-    clock.move(media_jobs.UNCLAIMED + timedelta(hours=1))
-    media_jobs.remove_unclaimed_objects(album.house)
+    hours = 0.0
+    tidy = media_jobs.UnclaimedObjects(album.house, lambda: hours * 3600)
+    tidy()
+    hours = 25
+    tidy()
     assert_tidy(album.house)
+
+
+def test_objects_are_not_tidied_away_because_a_clock_is_wrong_or_a_database_is_another(album: Family, clock: HandClock) -> None:
+    for each in range(250):
+        writer = album.house.storage.create(f"albums/{'x' * 26}/object{each}")
+        writer.commit()
+    hours = 0.0
+    tidy = media_jobs.UnclaimedObjects(album.house, lambda: hours * 3600)
+    tidy()
+    clock.move(timedelta(days=400))
+    tidy()
+    hours = 25
+    tidy()
+    assert len(objects(album.house)) == 250, "most objects without a row: the database is wrong, not the photos"
 
 
 def test_a_photo_that_is_deleted_while_it_is_prepared_leaves_nothing(album: Family, decoder: Decoder) -> None:

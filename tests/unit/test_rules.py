@@ -12,6 +12,7 @@ from app.sharing import rules as sharing
 from app.sharing.rules import GrantState, LinkState, Sight
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 EARLIER, LATER, MOMENT = NOW - timedelta(days=1), NOW + timedelta(days=1), timedelta(microseconds=1)
 LINK: dict[str, Any] = {"expires_at": LATER, "revoked_at": None, "replaced_at": None, "ended_at": None, "used": 0, "places": 3}
 
@@ -59,13 +60,14 @@ def test_a_grant_that_was_closed_stays_closed(
     ("grants", "sight"),
     [
         ([], Sight.NOTHING),
-        ([GrantState.ENDED], Sight.NOTHING),
-        ([GrantState.EXPIRED], Sight.CLOSED),
-        ([GrantState.ENDED, GrantState.EXPIRED], Sight.CLOSED),
-        ([GrantState.ENDED, GrantState.EXPIRED, GrantState.LIVE], Sight.ALBUMS),
+        ([(GrantState.ENDED, NOW)], Sight.NOTHING),
+        ([(GrantState.EXPIRED, NOW)], Sight.CLOSED),
+        ([(GrantState.ENDED, NOW - DAY), (GrantState.EXPIRED, NOW)], Sight.CLOSED),
+        ([(GrantState.ENDED, NOW), (GrantState.EXPIRED, NOW - DAY)], Sight.NOTHING),
+        ([(GrantState.ENDED, NOW), (GrantState.EXPIRED, NOW), (GrantState.LIVE, NOW + DAY)], Sight.ALBUMS),
     ],
 )
-def test_only_time_that_ran_out_is_told(grants: list[GrantState], sight: Sight) -> None:
+def test_only_time_that_ran_out_is_told(grants: list[tuple[GrantState, datetime]], sight: Sight) -> None:
     assert sharing.sight(grants) is sight
 
 

@@ -319,7 +319,7 @@ def test_a_new_link_replaces_the_one_before_and_leaves_its_devices(
     assert browser_of().send(f"/i/{cast.people['Rose'].token}").status_code == 404
     assert rose.get("/shared").status_code == 200
     assert browser_of().send(urlsplit(answer.get_json()["link"]).path).status_code == 303
-    assert "A newer link took its place." in anna.get(page_of_rose).text
+    assert "It lets nobody in any more." in anna.get(page_of_rose).text
     page = anna.send(f"{page_of_rose}/links")
     assert (page.status_code, "is ready" in page.text) == (201, True)
 
