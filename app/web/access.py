@@ -4,24 +4,21 @@ The order of an unsafe request is fixed here: who is asking (a short look at the
 pages, then its body, then its form's token, and only then the view with its writing session.
 """
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
+from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar, cast
 
 from flask import Flask, current_app, g, request
 from flask_wtf.csrf import CSRFError, generate_csrf, validate_csrf
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import ServiceUnavailable
 from wtforms.validators import ValidationError
 
 from app.errors import NotVisible
 from app.security.permissions import Action, Asks, may
+from app.security.viewer import Nobody
 from app.web.session import SAFE_METHODS
 from app.web.viewer import NO_CREDENTIAL, credential
-
-FORM_PATIENCE = 20.0
-"""Seconds in which a form has to arrive."""
 
 FOREVER = 10 * 365 * 86_400
 """Seconds a form's token is good for where a page may lie open for weeks: Rose's link. ("No limit" can't be said: None means the usual.)"""
@@ -80,26 +77,31 @@ def guard() -> None:
         raise NotVisible
     if request.method in SAFE_METHODS:
         return
-    for power in (Asks.MEMBER, Asks.DEVICE):
-        credential(power)  # all of them now: noting a visit must not wait for the writing session that is about to begin
+    # Every power now: noting a visit must not wait for the writing session that is about to begin.
+    powers = [credential(power).viewer for power in (Asks.MEMBER, Asks.DEVICE)]
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise CrossSite
     if not access.checks_own_token:
-        read_form()
+        read_form(stranger=all(isinstance(viewer, Nobody) for viewer in powers))
         check_form_token(sent_form_token())
 
 
-def read_form() -> None:
-    """Have the whole body of a form before anything is done with it. Raises `RequestTimeout` when it does not come: a stranger who sends
-    half a form must not keep a thread for ever."""
-    body: list[bytes] = []
-    stream = request.stream
-    reader = threading.Thread(target=lambda: body.append(stream.read()), daemon=True)
-    reader.start()
-    reader.join(FORM_PATIENCE)
-    if not body:
-        raise RequestTimeout
-    request.stream = BytesIO(body[0])
+def read_form(*, stranger: bool) -> None:
+    """Have the whole form before anything is done with it.
+
+    A thread waits while a form comes in, and the server gives us no time limit for that. So that strangers who send half a form can't take
+    every thread, only a few of them are listened to at a time. Raises `ServiceUnavailable` for one too many.
+    """
+    if not stranger:
+        _ = request.form
+        return
+    places = cast(BoundedSemaphore, current_app.extensions["kinfold_strangers"])
+    if not places.acquire(blocking=False):
+        raise ServiceUnavailable
+    try:
+        _ = request.form
+    finally:
+        places.release()
 
 
 def sent_form_token() -> str | None:

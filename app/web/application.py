@@ -4,6 +4,7 @@ import hashlib
 import logging
 import time
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
@@ -56,6 +57,7 @@ def make_application(house: House, folder: Path) -> Kinfold:
     )
     app.extensions["kinfold"] = house
     app.extensions["kinfold_identifiers"] = {}
+    app.extensions["kinfold_strangers"] = BoundedSemaphore(max(1, house.settings.threads // 4))
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(

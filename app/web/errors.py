@@ -8,7 +8,7 @@ from flask import Flask, Response, g, jsonify, make_response, render_template, r
 from flask.globals import request_ctx as request_context
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge, ServiceUnavailable
 
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused, TooLarge, TooOften
 from app.security.permissions import Asks
@@ -114,7 +114,7 @@ def _storage_failed(error: StorageFailed) -> Response:
 def _database_failed(error: OperationalError) -> Response:
     full = "full" in str(error.orig)
     log.error("the database failed: %s", "the disk is full" if full else "busy or unreachable")
-    return _answer("bad_request", 507 if full else 503, reason="disk-full" if full else "unreachable")
+    return _answer("bad_request", 507 if full else 503, reason="disk-full" if full else "busy")
 
 
 def _other(error: HTTPException) -> Response:
@@ -122,7 +122,10 @@ def _other(error: HTTPException) -> Response:
         return make_response(error.get_response())
     if error.code == 405:
         return _not_found(error)
-    return _answer("bad_request", error.code, reason="request-bad")
+    response = _answer("bad_request", error.code, reason="busy" if error.code == 503 else "request-bad")
+    if isinstance(error, ServiceUnavailable):
+        response.headers["Retry-After"] = "5"
+    return response
 
 
 def _server_error(error: InternalServerError) -> Response:

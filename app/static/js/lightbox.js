@@ -1,6 +1,7 @@
 // Shows one photo full screen and lets the finger swipe to the next. The links of the grid stay what they are: the address
 // follows the photo, so that "back" closes, and reloading shows the photo's own page.
 import PhotoSwipe from "../vendor/photoswipe/photoswipe.esm.min.js";
+import fresh from "./fresh.js";
 
 const sheet = new Promise((resolve, reject) => {
   const link = document.createElement("link");
@@ -75,7 +76,7 @@ function open(grid, links, index) {
   pswp.on("initialLayout", () => pswp.element.setAttribute("aria-label", words.title));
 
   // An address that has ended: the photo's own page knows a fresh one, or says what is over.
-  pswp.on("loadError", ({ slide: failed }) => { if (failed === pswp.currSlide) location.reload(); });
+  pswp.on("loadError", ({ slide: failed }) => { if (failed === pswp.currSlide) fresh(); });
 
   let left = false; // whether "back" closed it
   const leave = () => { left = true; pswp.close(); };

@@ -35,7 +35,7 @@ addEventListener("pageshow", (event) => {
 
 // The addresses of photos end after a while. Whoever scrolls on in a page that was open for long gets a fresh one.
 document.addEventListener("error", (event) => {
-  if (event.target.matches("main img") && performance.now() > 60000) location.reload();
+  if (event.target.matches("main img") && performance.now() > 60000) load("fresh").then((module) => module.default());
 }, true);
 
 // A module that puts new elements on the page says so by this event.

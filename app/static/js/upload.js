@@ -212,6 +212,7 @@ export default function upload(form) {
 
   let planned = 0;
   function draw() {
+    document.documentElement.dataset.busy = unsent() ? "y" : ""; // see fresh.js
     planned = planned || setTimeout(() => {
       planned = 0;
       drawNow();

@@ -1,0 +1,60 @@
+"""Whoever opens a connection and then says nothing, or says half of it, keeps nobody else from their photos."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.server import PASSWORD, Browser, Server, wait_for
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path, KINFOLD_THREADS="8").start()
+    yield running
+    running.kill()
+
+
+def connect(server: Server, stack: ExitStack, words: bytes) -> socket.socket:
+    line = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+    line.sendall(words)
+    return line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"POST /sign-in HTTP/1.1\r\nHo"],
+    ids=["nothing", "idle after one answer", "half a header"],
+)
+def test_idle_connections_take_no_threads(server: Server, words: bytes) -> None:
+    with ExitStack() as stack:
+        for _ in range(60):
+            connect(server, stack, words)
+        began = time.monotonic()
+        assert server.get_status("/healthz") == 200
+        assert time.monotonic() - began < 5
+
+
+def test_half_a_form_from_strangers_keeps_only_other_strangers_waiting(server: Server) -> None:
+    """Only a few strangers are listened to at a time; pages and those we know go on, and so do strangers when the others are gone."""
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    with ExitStack() as stack:
+        head = f"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        for _ in range(40):
+            connect(server, stack, f"{head}Content-Length: 1000\r\n\r\ncsr".encode())
+        began = time.monotonic()
+        anna.album("Brittany 2026")
+        assert server.get_status("/sign-in") == 200
+        stranger = Browser(server.base)
+        refused = stranger.post("/sign-in", stranger.token("/sign-in"), email="anna@example.org", password="a wrong password")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert time.monotonic() - began < 10
+    token = stranger.token("/sign-in")
+    assert wait_for(
+        lambda: stranger.post("/sign-in", token, email="anna@example.org", password=PASSWORD).status == 303,
+        "the sign-in to work again",
+    )
