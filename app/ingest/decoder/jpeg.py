@@ -42,8 +42,14 @@ class Jpeg:
     removed: set[str] = field(default_factory=set)
 
     def drawing(self) -> bytes:
-        """The bare picture, as decoders get to see it: with no better an end than it had, so that they notice what is missing."""
-        return b"".join((b"\xff\xd8", *self._colour_model(), *self.body, b"\xff\xd9" if self.ended else b""))
+        """The bare picture, as decoders get to see it."""
+        return b"".join((b"\xff\xd8", *self._colour_model(), *self.body, b"\xff\xd9"))
+
+    @property
+    def strictness(self) -> str:
+        """How early libvips shall give up (`fail_on`). A file that lacks its last two bytes is completed, and then every warning counts:
+        it says that more than these is missing."""
+        return "truncated" if self.ended else "warning"
 
     def clean(self, *, orientation: int, profile: str) -> bytes:
         """The same pixels with our own few words on how to show them; `profile` is `srgb`, `p3` or `adobe`."""
@@ -101,7 +107,6 @@ def walk(data: bytes) -> Jpeg:
         jpeg.body.append(whole)
         if marker == SOS:
             end = END_OF_SCAN.search(data, at)
-            # A file that only lacks its last two bytes is completed; decoding tells whether more is missing.
             stop = end.start() if end else len(data)
             jpeg.body.append(view[at:stop])
             at = stop
@@ -109,7 +114,7 @@ def walk(data: bytes) -> Jpeg:
                 break
     else:
         raise Refusal("broken")
-    if not jpeg.scans:
+    if not jpeg.scans or (jpeg.progressive and not jpeg.ended):  # of a progressive one nobody can tell how many scans are missing
         raise Refusal("broken")
     jpeg.profile = _assembled(chunks)
     jpeg.removed |= metadata.kinds_of_trailer(data, at)

@@ -107,7 +107,7 @@ def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, removed: se
     longest = max(source.width, source.height)
     shrink = next(k for k in (8, 4, 2, 1) if k == 1 or longest >= SCREEN_EDGE * k)
     with _Decoding():
-        image = pyvips.Image.jpegload_buffer(drawing, shrink=shrink, access="sequential", fail_on="truncated")
+        image = pyvips.Image.jpegload_buffer(drawing, shrink=shrink, access="sequential", fail_on=source.strictness)
         # The size aimed at comes from the real one: shrinking on load rounds.
         image = _fit(image, SCREEN_EDGE, of=(source.width, source.height))
         screen = _turn(_to_srgb(image, None if profile == "srgb" else canned.PROFILES[profile]).copy_memory(), exif.orientation)
@@ -194,7 +194,7 @@ def _to_srgb(image: Image, profile: bytes | None) -> Image:
 def _rewritten(source: jpeg.Jpeg) -> jpeg.Jpeg:
     """The picture in sRGB, for colours that no browser shows right: four inks, odd profiles."""
     with _Decoding():
-        image = pyvips.Image.jpegload_buffer(source.drawing(), access="sequential", fail_on="truncated")
+        image = pyvips.Image.jpegload_buffer(source.drawing(), access="sequential", fail_on=source.strictness)
         encoded = _encode(_to_srgb(image, source.profile), FULL_QUALITY)
     return jpeg.walk(encoded)
 
