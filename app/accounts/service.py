@@ -172,12 +172,14 @@ def set_password(session: Session, *, account: Account, password: str, passwords
     activity.record(session, ActivityKind.PASSWORD_CHANGED, by=as_viewer(account), at=at)
 
 
-def issue_address(session: Session, *, kind: AddressKind, member: str | None = None, tokens: Tokens, at: datetime) -> str:
-    """A new one-time token. Another reset address for the same person, or another first set-up address, replaces the one before; set-up
-    addresses for further groups stand side by side."""
-    same_person = OneTimeAddress.member_id.is_(None) if member is None else OneTimeAddress.member_id == member
-    if kind is AddressKind.RESET or not has_members(session):
-        session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.kind == kind, same_person))
+def issue_address(
+    session: Session, *, kind: AddressKind, member: str | None = None, instead: bool = False, tokens: Tokens, at: datetime
+) -> str:
+    """A new one-time token; with `instead`, the ones of this kind for the same person (or for nobody yet) stop working."""
+    if instead:
+        session.execute(
+            sa.delete(OneTimeAddress).where(OneTimeAddress.kind == kind, OneTimeAddress.member_id.is_not_distinct_from(member))
+        )
     issued = tokens.issue(_PURPOSE[kind])
     lasts = rules.SET_UP_LASTS if kind is AddressKind.SET_UP else rules.RESET_LASTS
     session.add(OneTimeAddress(kind=kind, digest=issued.digest, member_id=member, created_at=at, expires_at=at + lasts))

@@ -44,7 +44,7 @@ def first_set_up_token(session: Session, *, tokens: Tokens, at: datetime) -> str
     """A fresh set-up token while nobody has an account here (the one before stops working), else None."""
     if accounts.has_members(session):
         return None
-    return accounts.issue_address(session, kind=AddressKind.SET_UP, tokens=tokens, at=at)
+    return accounts.issue_address(session, kind=AddressKind.SET_UP, instead=True, tokens=tokens, at=at)
 
 
 def own_group(session: Session, viewer: Member) -> Group:

@@ -93,7 +93,7 @@ def reset_password(email: str) -> None:
         if account is None:
             raise click.ClickException("Nobody has an account with this e-mail address.")
         token = accounts.issue_address(
-            session, kind=AddressKind.RESET, member=account.id, tokens=house.tokens, at=house.clock.now()
+            session, kind=AddressKind.RESET, member=account.id, instead=True, tokens=house.tokens, at=house.clock.now()
         )
     print(f"{house.settings.base_url}/reset/{token}")
 

@@ -147,7 +147,7 @@ def test_the_operators_address_gives_a_new_password_once(
     house = smiths.house
     with house.database.writing() as session:
         token = accounts.issue_address(
-            session, kind=AddressKind.RESET, member=smiths.owner.id, tokens=house.tokens, at=clock.now()
+            session, kind=AddressKind.RESET, member=smiths.owner.id, instead=True, tokens=house.tokens, at=clock.now()
         )
     browser = browser_of()
     assert browser.get(f"/reset/{token}").status_code == 200
@@ -167,7 +167,7 @@ def test_the_operators_address_ends_after_a_day_and_is_replaced_by_the_next(
     def new_token() -> str:
         with house.database.writing() as session:
             return accounts.issue_address(
-                session, kind=AddressKind.RESET, member=smiths.owner.id, tokens=house.tokens, at=clock.now()
+                session, kind=AddressKind.RESET, member=smiths.owner.id, instead=True, tokens=house.tokens, at=clock.now()
             )
 
     first, second = new_token(), new_token()
