@@ -6,6 +6,7 @@ Two kinds of callers: members, who load what belongs to their group, and guests'
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, contains_eager, joinedload
@@ -22,6 +23,8 @@ from app.security.viewer import Device, Member, Nobody, Viewer
 from app.sharing import rules
 from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
 from app.sharing.rules import GrantState, LinkState, Sight
+
+OfGuest = TypeVar("OfGuest", Grant, Link, DeviceRow)
 
 
 @dataclass(frozen=True)
@@ -152,15 +155,7 @@ def make_link(
 
 def get_grant(session: Session, viewer: Member, *, grant: str) -> Grant:
     """A grant of the member's group. Raises `NotVisible` for any other."""
-    found = session.scalars(
-        sa.select(Grant)
-        .join(Grant.guest)
-        .where(Grant.id == grant, Guest.group_id == viewer.group)
-        .options(contains_eager(Grant.guest))
-    ).one_or_none()
-    if found is None:
-        raise NotVisible
-    return found
+    return _of_group(session, viewer, Grant, grant)
 
 
 def extend(session: Session, viewer: Member, *, grant: Grant, until: datetime, may_save: bool | None, at: datetime) -> None:
@@ -187,7 +182,7 @@ def end_grant(session: Session, viewer: Member, *, grant: Grant, at: datetime) -
 
 def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
     """End a link and the devices that it let in."""
-    found = _get_link(session, viewer, link)
+    found = _of_group(session, viewer, Link, link)
     session.execute(sa.update(Link).where(Link.id == found.id, Link.revoked_at.is_(None)).values(revoked_at=at))
     _end_devices(session, DeviceRow.link_id == found.id, at=at)
     activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
@@ -196,7 +191,7 @@ def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) ->
 
 def one_more(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
     """Let one more phone in by this link. Raises `Refused` when it lets nobody in any more."""
-    found = _get_link(session, viewer, link)
+    found = _of_group(session, viewer, Link, link)
     if state_of_link(found, at) not in (LinkState.LIVE, LinkState.FULL):
         raise Refused("link-ended")
     found.places = max(found.places, found.used) + 1
@@ -206,13 +201,7 @@ def one_more(session: Session, viewer: Member, *, link: str, at: datetime) -> Li
 def remove_device(session: Session, viewer: Member, *, device: str, at: datetime) -> DeviceRow:
     """End one browser, and close the places that its link has left, or it would come straight back; `one_more` opens one again. Raises
     `NotVisible` for a browser of another group."""
-    found = session.scalars(
-        sa.select(DeviceRow)
-        .join(Guest, Guest.id == DeviceRow.guest_id)
-        .where(DeviceRow.id == device, Guest.group_id == viewer.group)
-    ).one_or_none()
-    if found is None:
-        raise NotVisible
+    found = _of_group(session, viewer, DeviceRow, device)
     _end_devices(session, DeviceRow.id == found.id, at=at)
     session.execute(sa.update(Link).where(Link.id == found.link_id).values(places=Link.used))
     activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
@@ -535,12 +524,10 @@ def _shared_album(grants: Sequence[tuple[Grant, str]], master: MasterKey) -> Sha
     )
 
 
-def _get_link(session: Session, viewer: Member, link: str) -> Link:
+def _of_group(session: Session, viewer: Member, kind: type[OfGuest], row: str) -> OfGuest:
+    """A grant, link or device of somebody of the member's group. Raises `NotVisible` for any other."""
     found = session.scalars(
-        sa.select(Link)
-        .join(Link.guest)
-        .where(Link.id == link, Guest.group_id == viewer.group)
-        .options(contains_eager(Link.guest))
+        sa.select(kind).join(Guest, Guest.id == kind.guest_id).where(kind.id == row, Guest.group_id == viewer.group)
     ).one_or_none()
     if found is None:
         raise NotVisible

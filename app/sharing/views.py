@@ -391,7 +391,6 @@ def _share_page(album: OpenAlbum, form: ShareForm) -> str:
         guests=service.list_guests(session(), member()),
         form=form,
         **_periods(),
-        until_max=(house().clock.now() + timedelta(days=house().settings.max_days - 1)).astimezone().date().isoformat(),
     )
 
 
@@ -399,7 +398,12 @@ def _periods() -> dict[str, Any]:
     """The lengths of time that a person can choose from, as far as the instance allows them."""
     most = house().settings.max_days
     usual = rules.usual_days(most)
-    return {"days_choices": sorted({days for days in rules.DAYS if days <= most} | {usual}), "usual_days": usual}
+    last_day = (house().clock.now() + timedelta(days=most - 1)).astimezone().date()
+    return {
+        "days_choices": sorted({days for days in rules.DAYS if days <= most} | {usual}),
+        "usual_days": usual,
+        "until_max": last_day.isoformat(),
+    }
 
 
 def _person_json(grants: Grants, links: Links, devices: Sequence[DeviceRow]) -> Response:
@@ -443,6 +447,8 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
         ],
         links=[_link_facts(link, state) for link, state in links],
         devices=[{"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices],
+        rename_form=GuestForm(formdata=None, name=guest.name),
+        give_form=GiveForm(formdata=None),
         **_periods(),
         albums_to_give=[
             {"id": album.id, "title": album.title}
