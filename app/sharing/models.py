@@ -45,7 +45,6 @@ class Grant(Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[EndedBy | None] = mapped_column(word(EndedBy))
-    guest: Mapped[Guest] = relationship(lazy="raise")
     album: Mapped[Album] = relationship(lazy="raise")
 
 
