@@ -243,7 +243,8 @@ def check_own_password(password: str) -> None:
         fits = house().passwords.verify(service.get_account(look, member()).password_hash, password)
     if not fits:
         raise Refused("password-wrong")
-    activity.forget(session(), tries)
+    with house().database.writing() as write:  # kept even when what follows is refused for another reason
+        activity.forget(write, tries)
 
 
 def _buckets(email: str, at: datetime) -> list[tuple[str, int]]:

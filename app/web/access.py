@@ -78,11 +78,12 @@ def guard() -> None:
     if request.method in SAFE_METHODS:
         return
     # Every power now: noting a visit must not wait for the writing session that is about to begin.
-    powers = [credential(power).viewer for power in (Asks.MEMBER, Asks.DEVICE)]
+    stranger = all(isinstance(viewer, Nobody) for viewer in [credential(power).viewer for power in (Asks.MEMBER, Asks.DEVICE)])
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         raise CrossSite
+    if stranger or not access.checks_own_token:  # a stranger never gets to read a body in their own way
+        read_form(stranger=stranger)
     if not access.checks_own_token:
-        read_form(stranger=all(isinstance(viewer, Nobody) for viewer in powers))
         check_form_token(sent_form_token())
 
 

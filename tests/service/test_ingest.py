@@ -75,6 +75,14 @@ def sweep(house: House) -> None:
     album_jobs.enqueue_forgotten_removals(house)
 
 
+def delete(album: Family, photos: list[str]) -> int:
+    """Anna deletes photos of her album."""
+    house = album.house
+    with house.database.writing() as session:
+        at, album_id = house.clock.now(), album.albums["Brittany 2026"].id
+        return media.delete_photos(session, album.owner, album=album_id, photos=photos, jobs=house.jobs, at=at)
+
+
 def look(house: House, photo: str) -> Photo:
     with house.database.reading() as session:
         row = session.get(Photo, photo)
@@ -267,15 +275,7 @@ def test_a_photo_that_is_deleted_while_it_is_prepared_leaves_nothing(album: Fami
     photo = album.upload("Brittany 2026", picture())
 
     def delete_meanwhile() -> None:
-        with album.house.database.writing() as session:
-            media.delete_photos(
-                session,
-                album.owner,
-                album=album.albums["Brittany 2026"].id,
-                photos=[photo],
-                jobs=album.house.jobs,
-                at=album.house.clock.now(),
-            )
+        delete(album, [photo])
 
     work(album.house, ScriptedDecoder(delete_meanwhile))
     with album.house.database.reading() as session:
@@ -286,15 +286,7 @@ def test_a_photo_that_is_deleted_while_it_is_prepared_leaves_nothing(album: Fami
 def test_deleting_photos_destroys_keys_rows_and_objects(album: Family, decoder: Decoder) -> None:
     photos = [album.photo("Brittany 2026") for _ in range(3)]
     album.upload("Brittany 2026", picture())
-    with album.house.database.writing() as session:
-        deleted = media.delete_photos(
-            session,
-            album.owner,
-            album=album.albums["Brittany 2026"].id,
-            photos=[*photos[:2], photos[0], "nonsense"],
-            jobs=album.house.jobs,
-            at=album.house.clock.now(),
-        )
+    deleted = delete(album, [*photos[:2], photos[0], "nonsense"])
     assert deleted == 2
     work(album.house, decoder)
     with album.house.database.reading() as session:
@@ -312,15 +304,7 @@ def test_a_removal_that_storage_refused_is_tried_again(album: Family, decoder: D
 
     assert isinstance(album.house.storage, InMemory)
     album.house.storage.delete = down  # type: ignore[method-assign]
-    with album.house.database.writing() as session:
-        media.delete_photos(
-            session,
-            album.owner,
-            album=album.albums["Brittany 2026"].id,
-            photos=[photo],
-            jobs=album.house.jobs,
-            at=clock.now(),
-        )
+    delete(album, [photo])
     work(album.house, decoder)
     assert len(objects(album.house)) == 3
     del album.house.storage.delete
@@ -372,15 +356,7 @@ def test_a_groups_quota_counts_what_is_stored_now(album: Family, decoder: Decode
     stored = 1_000_000 - left()
     with album.house.database.reading() as session:
         assert stored == session.scalars(sa.select(sa.func.sum(Rendition.size)).where(Rendition.photo_id == photo)).one()
-    with album.house.database.writing() as session:
-        media.delete_photos(
-            session,
-            album.owner,
-            album=album.albums["Brittany 2026"].id,
-            photos=[photo],
-            jobs=album.house.jobs,
-            at=album.house.clock.now(),
-        )
+    delete(album, [photo])
     assert left() == 1_000_000
 
 

@@ -38,12 +38,13 @@ def test_idle_connections_take_no_threads(server: Server, words: bytes) -> None:
         assert time.monotonic() - began < 5
 
 
-def test_half_a_form_from_strangers_keeps_only_other_strangers_waiting(server: Server) -> None:
+@pytest.mark.parametrize("address", ["/sign-in", "/i/somebody"])
+def test_half_a_form_from_strangers_keeps_only_other_strangers_waiting(server: Server, address: str) -> None:
     """Only a few strangers are listened to at a time; pages and those we know go on, and so do strangers when the others are gone."""
     anna = Browser(server.base)
     anna.set_up(server.set_up_address())
     with ExitStack() as stack:
-        head = f"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        head = f"POST {address} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         for _ in range(40):
             connect(server, stack, f"{head}Content-Length: 1000\r\n\r\ncsr".encode())
         began = time.monotonic()
