@@ -22,8 +22,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     base_url: str
-    database_url: str
+    database_url: str = field(repr=False)
     storage_url: str | None = None
+    metrics_token: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     master_key: str | None = field(default=None, repr=False)
     trusted_proxies: int = 0
@@ -44,13 +45,17 @@ class Settings:
         shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         base_url = (env.get("KINFOLD_BASE_URL") or f"http://{shown_host}:{port}").rstrip("/").lower()
         _check_base_url(base_url)
-        storage_url = env.get("KINFOLD_STORAGE_URL") or None
-        if storage_url is not None:
-            raise WrongSetting("KINFOLD_STORAGE_URL is set, but this version keeps photos on the local disk only. Unset it.")
-        database_url = env.get("KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}"
-        if not database_url.startswith("sqlite:///"):
+        storage_url = _secret(env, "KINFOLD_STORAGE_URL")
+        if storage_url is not None and not storage_url.startswith("s3://"):
             raise WrongSetting(
-                "KINFOLD_DATABASE_URL must begin with sqlite:/// in this version. Unset it to use the data folder."
+                "KINFOLD_STORAGE_URL needs to look like s3://bucket/prefix?endpoint=https://s3.example.org. Unset it to keep photos in the "
+                "data folder."
+            )
+        database_url = _secret(env, "KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}"
+        if not database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise WrongSetting(
+                "KINFOLD_DATABASE_URL needs to look like postgresql+psycopg://user:password@host/database, or sqlite:////folder/file. "
+                "Unset it to use the data folder."
             )
         log = env.get("KINFOLD_LOG") or cls.log
         if log not in ("plain", "json"):
@@ -62,6 +67,7 @@ class Settings:
             base_url=base_url,
             database_url=database_url,
             storage_url=storage_url,
+            metrics_token=_secret(env, "KINFOLD_METRICS_TOKEN"),
             secret_key=_secret(env, "KINFOLD_SECRET_KEY"),
             master_key=_secret(env, "KINFOLD_MASTER_KEY"),
             trusted_proxies=_number(env, "KINFOLD_TRUSTED_PROXIES", cls.trusted_proxies),

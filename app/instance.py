@@ -26,13 +26,16 @@ from app.security.tokens import Tokens
 
 
 class Instance(Base):
-    """The one row. `latest` is the highest time any process has seen; access never goes back behind it."""
+    """The one row. `latest` is the highest time any process has seen; access never goes back behind it. `exposed_at`: since when strangers
+    could read the bucket, as far as we know. `backed_up_at`: when the last whole backup was made."""
 
     __tablename__ = "instance"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     master_check: Mapped[bytes]
     secret_check: Mapped[bytes]
     latest: Mapped[datetime]
+    exposed_at: Mapped[datetime | None]
+    backed_up_at: Mapped[datetime | None]
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Every feature's models, for the migrations and the tests that look at all tables at once."""
 
 from app.accounts.models import Account, OneTimeAddress, SignedIn
-from app.activity.models import Activity
+from app.activity.models import Activity, Deletion
 from app.albums.models import Album
 from app.db import Base
-from app.groups.models import Group
+from app.groups.models import Group, Invitation
 from app.instance import Instance
 from app.media.models import Photo, Rendition, Upload
 from app.sharing.models import DeviceRow, Grant, Guest, Link
@@ -15,11 +15,13 @@ __all__ = [
     "Activity",
     "Album",
     "Base",
+    "Deletion",
     "DeviceRow",
     "Grant",
     "Group",
     "Guest",
     "Instance",
+    "Invitation",
     "Link",
     "OneTimeAddress",
     "Photo",

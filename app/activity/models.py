@@ -29,10 +29,19 @@ class ActivityKind(StrEnum):
     DEVICE_LET_IN = "device-let-in"
     GUEST_DELETED = "guest-deleted"
     ALL_SHARING_STOPPED = "all-sharing-stopped"
+    MEMBER_INVITED = "member-invited"
+    MEMBER_JOINED = "member-joined"
+    ROLE_CHANGED = "role-changed"
+    MEMBER_REMOVED = "member-removed"
+    MEMBER_LEFT = "member-left"
+    INVITATION_ENDED = "invitation-ended"
+    GROUP_CHANGED = "group-changed"
+    DATA_EXPORTED = "data-exported"
 
 
 class Activity(Base):
-    """`bucket` counts tries (see `service.nth_last_failure`); it is a keyed hash, never an address."""
+    """`member_id` did it, `other_id` is the member whom it was done to. `bucket` counts tries (see `service.nth_last_failure`); it is a
+    keyed hash, never an address."""
 
     __tablename__ = "activity"
     __table_args__ = (sa.Index("ix_activity_bucket_at", "bucket", "at"), sa.Index("ix_activity_group_id_at", "group_id", "at"))
@@ -41,7 +50,29 @@ class Activity(Base):
     at: Mapped[datetime]
     kind: Mapped[ActivityKind] = mapped_column(word(ActivityKind))
     group_id: Mapped[str | None] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"))
-    member_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
-    guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"))
-    album_id: Mapped[str | None] = mapped_column(sa.ForeignKey("album.id", ondelete="SET NULL"))
+    member_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
+    other_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
+    guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"), index=True)
+    album_id: Mapped[str | None] = mapped_column(sa.ForeignKey("album.id", ondelete="SET NULL"), index=True)
     bucket: Mapped[str | None]
+
+
+class DeletionKind(StrEnum):
+    """What was deleted for good."""
+
+    ALBUM = "album"
+    PHOTO = "photo"
+    GUEST = "guest"
+    MEMBER = "member"
+    GROUP = "group"
+
+
+class Deletion(Base):
+    """A line of the deletion journal: the identifier of what was deleted, so that restoring an older backup does not bring it back."""
+
+    __tablename__ = "deletion"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    kind: Mapped[DeletionKind] = mapped_column(word(DeletionKind))
+    subject: Mapped[str]
+    at: Mapped[datetime] = mapped_column(index=True)

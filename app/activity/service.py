@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.activity.models import Activity, ActivityKind
+from app.activity.models import Activity, ActivityKind, Deletion, DeletionKind
 from app.security.viewer import Member
 
 KEPT = timedelta(days=90)
@@ -14,10 +14,22 @@ TRIES_KEPT = timedelta(hours=24)
 
 
 def record(
-    session: Session, kind: ActivityKind, *, by: Member, at: datetime, guest: str | None = None, album: str | None = None
+    session: Session,
+    kind: ActivityKind,
+    *,
+    by: Member,
+    at: datetime,
+    guest: str | None = None,
+    album: str | None = None,
+    other: str | None = None,
 ) -> None:
-    """Note that a member did something; joins the caller's transaction."""
-    session.add(Activity(kind=kind, at=at, group_id=by.group, member_id=by.id, guest_id=guest, album_id=album))
+    """Note that a member did something, maybe to an `other` one; joins the caller's transaction."""
+    session.add(Activity(kind=kind, at=at, group_id=by.group, member_id=by.id, guest_id=guest, album_id=album, other_id=other))
+
+
+def record_deletion(session: Session, kind: DeletionKind, *subjects: str, at: datetime) -> None:
+    """Write into the deletion journal what is deleted in this transaction."""
+    session.add_all(Deletion(kind=kind, subject=subject, at=at) for subject in subjects)
 
 
 def record_once_an_hour(session: Session, kind: ActivityKind, *, by: Member, at: datetime, album: str) -> None:

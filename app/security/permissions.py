@@ -32,6 +32,9 @@ class Action(Enum):
     ADD_PHOTOS = ("add photos to an album", Asks.MEMBER, EVERY_ROLE)
     KEEP_PHOTOS = ("caption and delete photos", Asks.MEMBER, EVERY_ROLE)
     SHARE = ("see, invite and stop the people an album is shared with", Asks.MEMBER, EVERY_ROLE)
+    SEE_GROUP = ("see who is in the group and what they did", Asks.MEMBER, EVERY_ROLE)
+    MANAGE_MEMBERS = ("invite members, change their roles, remove them", Asks.MEMBER, OWNERS)
+    KEEP_GROUP = ("change the group, take a copy of everything in it, delete it", Asks.MEMBER, OWNERS)
     STOP_ALL_SHARING = ("end everything that the group shares", Asks.MEMBER, OWNERS)
     SEE_SHARED = ("look at what was shared with this browser's people", Asks.DEVICE, frozenset[Role]())
 

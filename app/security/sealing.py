@@ -34,6 +34,7 @@ import binascii
 import hmac
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
@@ -56,10 +57,14 @@ class SealBroken(KinfoldError):
 
 
 class MasterKey:
-    """The one key of an instance. It opens album keys, and nothing else."""
+    """The one key of an instance. It opens album keys, and nothing else.
 
-    def __init__(self, key: bytes) -> None:
+    While it is being changed it stands for several, the newest first: that one seals, and what any of them sealed opens.
+    """
+
+    def __init__(self, key: bytes, *older: bytes) -> None:
         self._key = _checked(key)
+        self._older = [_checked(one) for one in older]
 
     @classmethod
     def generate(cls) -> str:
@@ -68,13 +73,15 @@ class MasterKey:
 
     @classmethod
     def parse(cls, text: str) -> "MasterKey":
-        """The key that `text` stands for; ordinary base64 will do too. Raises `WrongSetting`, which never repeats the text."""
+        """The key that `text` stands for, or several with commas between them, the newest first; ordinary base64 will do too. Raises
+        `WrongSetting`, which never repeats the text."""
         try:
-            ordinary = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
-            return cls(base64.b64decode(ordinary + "=", validate=True))
+            ordinary = (part.strip().rstrip("=").replace("-", "+").replace("_", "/") for part in text.split(","))
+            return cls(*(base64.b64decode(part + "=", validate=True) for part in ordinary))
         except (binascii.Error, ValueError):
             raise WrongSetting(
-                "KINFOLD_MASTER_KEY does not look like a key: it needs the 43 characters that the first start wrote."
+                "KINFOLD_MASTER_KEY does not look like a key: it needs the 43 characters that the first start wrote. "
+                "Several keys (new, old) are separated by commas."
             ) from None
 
     def new_album(self, album_id: str) -> tuple["AlbumKey", bytes]:
@@ -84,19 +91,34 @@ class MasterKey:
 
     def open_album(self, album_id: str, wrapped: bytes) -> "AlbumKey":
         """The key of an album, from its row. Raises `SealBroken`."""
-        return AlbumKey(album_id, _open(self._wrapping, wrapped, _places("album key", album_id)))
+        return AlbumKey(album_id, self._open_album(album_id, wrapped))
+
+    def rewrap_album(self, album_id: str, wrapped: bytes) -> bytes:
+        """The same album key, wrapped by the newest master key. Raises `SealBroken`."""
+        return _seal(self._wrapping, self._open_album(album_id, wrapped), _places("album key", album_id))
 
     def check_value(self) -> bytes:
         """What to store to recognise this key later; it does not help to find the key."""
         return VERSION + _derive(self._key, "master key check")
 
     def fits(self, check: bytes) -> bool:
-        """Whether this is the key that `check` was made with."""
-        return hmac.compare_digest(check, self.check_value())
+        """Whether `check` was made with this key, or with an older one that it stands for."""
+        return any(hmac.compare_digest(check, each.check_value()) for each in (self, *map(MasterKey, self._older)))
+
+    def _open_album(self, album_id: str, wrapped: bytes) -> bytes:
+        places = _places("album key", album_id)
+        for cipher in (self._wrapping, *self._older_wrapping):
+            with suppress(SealBroken):
+                return _open(cipher, wrapped, places)
+        raise SealBroken
 
     @cached_property
     def _wrapping(self) -> AESGCM:
         return AESGCM(_derive(self._key, "album keys"))
+
+    @cached_property
+    def _older_wrapping(self) -> list[AESGCM]:
+        return [AESGCM(_derive(key, "album keys")) for key in self._older]
 
 
 class AlbumKey:

@@ -1,8 +1,8 @@
 """Every secret that travels in an address or a cookie is made and checked here.
 
-Three kinds: *one-purpose tokens* (links, set-up and reset addresses) are 128 random bits with an itsdangerous signature, one salt
-per purpose, and the database keeps only a SHA-256 of the bits; *cookies* are 256 random bits, also kept as a hash; *photo
-addresses* carry signed facts and are bound to a cookie that is never in the address itself.
+Three kinds: *one-purpose tokens* (links, invitations, set-up and reset addresses) are 128 random bits with an itsdangerous
+signature, one salt per purpose, and the database keeps only a SHA-256 of the bits; *cookies* are 256 random bits, also kept as a
+hash; *photo addresses* carry signed facts and are bound to a cookie that is never in the address itself.
 """
 
 import base64
@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     LINK = "link"
     SET_UP = "set-up"
     RESET = "reset"
+    JOIN = "join"
     MEDIA = "media"
     KNOWN_BROWSER = "known-browser"
 

@@ -20,6 +20,9 @@ POLICY = {
     Action.ADD_PHOTOS: (True, True, False, False, False),
     Action.KEEP_PHOTOS: (True, True, False, False, False),
     Action.SHARE: (True, True, False, False, False),
+    Action.SEE_GROUP: (True, True, False, False, False),
+    Action.MANAGE_MEMBERS: (True, False, False, False, False),
+    Action.KEEP_GROUP: (True, False, False, False, False),
     Action.STOP_ALL_SHARING: (True, False, False, False, False),
     Action.SEE_SHARED: (False, False, True, False, False),
 }

@@ -87,6 +87,24 @@ def test_another_master_key_opens_nothing_and_is_recognised() -> None:
     assert not right.fits(b"")
 
 
+def test_while_the_master_key_is_changed_both_open_and_the_new_one_seals() -> None:
+    old, new = MasterKey.generate(), MasterKey.generate()
+    key, by_old = MasterKey.parse(old).new_album("brittany")
+    both = MasterKey.parse(f" {new} , {old}\n")
+    assert both.fits(MasterKey.parse(old).check_value()) and both.fits(MasterKey.parse(new).check_value())
+    assert both.check_value() == MasterKey.parse(new).check_value()
+    by_new = both.rewrap_album("brittany", by_old)
+    for opened in (both.open_album("brittany", by_old), MasterKey.parse(new).open_album("brittany", by_new)):
+        assert opened.wrap("x", key.new_object_key(), 1)
+        assert opened.fingerprint().digest() == key.fingerprint().digest()
+    with pytest.raises(SealBroken):
+        MasterKey.parse(old).open_album("brittany", by_new)
+    with pytest.raises(SealBroken):
+        both.rewrap_album("another", by_old)
+    with pytest.raises(WrongSetting):
+        MasterKey.parse(f"{new},")
+
+
 def test_an_album_key_does_not_open_under_another_album() -> None:
     key = master()
     _, wrapped = key.new_album("brittany")

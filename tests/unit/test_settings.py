@@ -58,7 +58,7 @@ def test_sizes_are_written_as_people_write_them(text: str, size: int) -> None:
         ("THREADS", "1"),
         ("TRUSTED_PROXIES", "-1"),
         ("LOG", "loud"),
-        ("STORAGE_URL", "s3://bucket"),
+        ("STORAGE_URL", "https://bucket.example.org"),
         ("DATABASE_URL", "mysql://x"),
         ("BASE_URL", "photos.example.org"),
         ("BASE_URL", "ftp://photos.example.org"),
