@@ -56,5 +56,9 @@ class TooOften(KinfoldError):
         self.again_at = again_at
 
 
+class PhotosHidden(KinfoldError):
+    """Strangers can read what is stored, so nobody is shown anything until that is mended (503)."""
+
+
 class WrongSetting(KinfoldError):
     """The server can't start as it is set; the message says what to do, in plain words."""

@@ -6,14 +6,14 @@ from app.clock import Clock, SystemClock
 from app.config import Settings
 from app.db import Database
 from app.errors import WrongSetting
-from app.instance import Keys, is_new, open_keys
+from app.instance import Keys, hold_master_key, is_new, open_keys
 from app.jobs.engine import EngineJobs
 from app.jobs.port import Jobs
 from app.security.passwords import Passwords
 from app.security.sealing import MasterKey
 from app.security.tokens import Tokens
-from app.storage.local import Local
-from app.storage.port import Storage
+from app.storage.open import open_storage
+from app.storage.port import Storage, StorageFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +41,17 @@ def open_house(settings: Settings, *, clock: Clock | None = None) -> House:
     """The real tools, as the settings name them; the database must have been migrated. Raises `WrongSetting`."""
     clock = clock or SystemClock()
     database = Database(settings.database_url, connections=settings.threads)
-    storage = Local(settings.data / "photos")
+    storage = open_storage(settings)
     check_they_belong_together(database, storage)
+    hold_master_key(settings)  # before it is read: what we hold is never newer than what we have
+    keys = open_keys(settings, database, clock)
+    hold_master_key(settings)  # and when it was made just now
     return House(
         settings=settings,
         clock=clock,
         database=database,
         storage=storage,
-        keys=open_keys(settings, database, clock),
+        keys=keys,
         passwords=Passwords(),
         jobs=EngineJobs(database),
     )
@@ -56,8 +59,15 @@ def open_house(settings: Settings, *, clock: Clock | None = None) -> House:
 
 def check_they_belong_together(database: Database, storage: Storage) -> None:
     """Raises `WrongSetting` for photos with an empty database: it is not mounted or mistyped, and its photos would be tidied away."""
-    if is_new(database) and any(not stored.name.startswith("albums/check/") for stored in storage.list("albums/")):
+    if is_new(database) and _has_photos(storage):
         raise WrongSetting(
-            "There are photos in the data folder, but the database is empty. Was it moved, mistyped or not mounted? "
-            "Put it back, or choose an empty data folder. Nothing was changed."
+            "There are photos in the storage, but the database is empty. Was it moved, mistyped or not mounted? "
+            "Put it back, or choose an empty storage. Nothing was changed."
         )
+
+
+def _has_photos(storage: Storage) -> bool:
+    try:
+        return any(not stored.name.startswith("albums/check/") for stored in storage.list("albums/"))
+    except StorageFailed:
+        return False  # it can't be reached: we start and are not ready, and the sweep removes nothing that it does not know

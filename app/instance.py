@@ -4,17 +4,21 @@ One row. Its check values prove at every start that the keys fit the database: a
 would otherwise silently begin a second life with other keys, and everything stored would be lost.
 """
 
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.clock import Clock
@@ -46,6 +50,10 @@ class Keys:
     tokens: Tokens
     secret_keys: tuple[str, ...] = field(repr=False)
 
+    def checks(self) -> dict[str, bytes]:
+        """What the row keeps to recognise the keys that new things are made with."""
+        return {"master_check": self.master.check_value(), "secret_check": _secret_check(self.secret_keys[0])}
+
 
 def is_new(database: Database) -> bool:
     """Whether nothing has ever been started on this database."""
@@ -62,54 +70,103 @@ def open_keys(settings: Settings, database: Database, clock: Clock) -> Keys:
         known = session.get(Instance, 1)
     if known is not None:
         clock.not_before(known.latest)
+    keys = read_keys(settings, may_make=known is None and settings.embedded)
+    newest = _secret_check(keys.secret_keys[0])
+    if known is None:
+        try:
+            with database.writing() as session:
+                session.add(Instance(id=1, master_check=keys.master.check_value(), secret_check=newest, latest=clock.now()))
+        except IntegrityError:  # another node was faster: its keys are the ones
+            return open_keys(settings, database, clock)
+    else:
+        check_keys(keys, master_check=known.master_check, secret_check=known.secret_check)
+        if newest != known.secret_check:
+            with database.writing() as session:
+                session.execute(sa.update(Instance).values(secret_check=newest))
+    return keys
+
+
+def read_keys(settings: Settings, *, may_make: bool = False) -> Keys:
+    """The keys that the settings name, or those in the data folder. Raises `WrongSetting` when one is missing or can't be a key."""
     folder = settings.data / "keys"
-    may_make = known is None and settings.embedded
     master_text = _find_or_make(settings.master_key, folder / "master.key", "KINFOLD_MASTER_KEY", may_make)
     secret_text = _find_or_make(settings.secret_key, folder / "secret.key", "KINFOLD_SECRET_KEY", may_make)
-    master = MasterKey.parse(master_text)
+    return parse_keys(master_text, secret_text)
+
+
+def parse_keys(master_text: str, secret_text: str) -> Keys:
+    """The keys that these texts stand for. Raises `WrongSetting`."""
     secret_keys = tuple(key.strip() for key in secret_text.split(",") if key.strip())
     if not secret_keys or min(map(len, secret_keys)) < 32:
         raise WrongSetting("KINFOLD_SECRET_KEY needs at least 32 characters; several keys (new, old) are separated by commas.")
-    checks = [_secret_check(key) for key in secret_keys]
-    if known is None:
-        with database.writing() as session:
-            session.add(Instance(id=1, master_check=master.check_value(), secret_check=checks[0], latest=clock.now()))
-    else:
-        if not master.fits(known.master_check):
-            raise WrongSetting(
-                "The master key does not belong to this database: photos sealed with another key could not be opened. "
-                "Put the right key back (KINFOLD_MASTER_KEY, or keys/master.key in the data folder). Nothing was changed."
-            )
-        if not any(hmac.compare_digest(check, known.secret_check) for check in checks):
-            raise WrongSetting(
-                "The secret key does not belong to this database: every link that was sent would stop working. Put the right key "
-                "back, or name both, the new one first: KINFOLD_SECRET_KEY=new,old. Nothing was changed."
-            )
-        if checks[0] != known.secret_check:
-            with database.writing() as session:
-                session.execute(sa.update(Instance).values(secret_check=checks[0]))
-    return Keys(master, Tokens(secret_keys), secret_keys)
+    return Keys(MasterKey.parse(master_text), Tokens(secret_keys), secret_keys)
+
+
+def hold_master_key(settings: Settings) -> None:
+    """Show, for as long as this process lives, that it works with the key file as it is now: the old key is not thrown away before."""
+    path = settings.data / "keys" / "master.key"
+    if settings.master_key is None and path.exists() and path not in _held:
+        _held[path] = os.open(path, os.O_RDONLY)
+        fcntl.flock(_held[path], fcntl.LOCK_SH)
+
+
+_held: dict[Path, int] = {}
+
+
+def check_keys(keys: Keys, *, master_check: bytes, secret_check: bytes) -> None:
+    """Raises `WrongSetting` when one of the keys does not belong to the database with these check values."""
+    if not keys.master.fits(master_check):
+        raise WrongSetting(
+            "The master key does not belong to this database: photos sealed with another key could not be opened. "
+            "Put the right key back (KINFOLD_MASTER_KEY, or keys/master.key in the data folder). Nothing was changed."
+        )
+    if not any(hmac.compare_digest(_secret_check(key), secret_check) for key in keys.secret_keys):
+        raise WrongSetting(
+            "The secret key does not belong to this database: every link that was sent would stop working. Put the right key "
+            "back, or name both, the new one first: KINFOLD_SECRET_KEY=new,old. Nothing was changed."
+        )
 
 
 def note_time(session: Session, *, clock: Clock) -> None:
     """Store how late it is and take notice of how late others have seen it."""
-    stored = session.scalars(sa.select(Instance.latest)).one()
-    clock.not_before(stored)
-    session.execute(sa.update(Instance).values(latest=clock.now()))
+    now = clock.now()
+    session.execute(sa.update(Instance).where(Instance.latest < now).values(latest=now))
+    clock.not_before(session.scalars(sa.select(Instance.latest)).one())
 
 
-_LOOK_EVERY = 60.0
-_looked_at: WeakKeyDictionary[Database, float] = WeakKeyDictionary()
+def note_exposure(session: Session, *, since: datetime | None) -> None:
+    """Store since when strangers can read what is stored; None: they can't."""
+    session.execute(sa.update(Instance).values(exposed_at=since))
 
 
-def look_at_time(database: Database, clock: Clock) -> None:
-    """Take notice, once a minute, of how late other processes have seen it."""
-    now = time.monotonic()
-    if now - _looked_at.get(database, float("-inf")) < _LOOK_EVERY:
-        return
-    _looked_at[database] = now
+def is_hidden(database: Database) -> bool:
+    """Whether photos are to be hidden from everybody, because strangers can read the storage."""
     with database.reading() as session:
-        clock.not_before(session.scalars(sa.select(Instance.latest)).one())
+        return session.scalars(sa.select(Instance.exposed_at)).one() is not None
+
+
+LOOK_EVERY = 10.0
+"""Seconds after which a process looks again at what the others have stored here."""
+
+_noticed: WeakKeyDictionary[Database, tuple[float, bool]] = WeakKeyDictionary()
+_one_at_a_time = Lock()
+
+
+def take_notice(database: Database, clock: Clock) -> bool:
+    """Take notice, every ten seconds, of how late other processes have seen it, and whether photos are to be hidden: that is the answer."""
+    at, hidden = _noticed.get(database, (float("-inf"), False))
+    if time.monotonic() - at < LOOK_EVERY:
+        return hidden
+    with _one_at_a_time:
+        at, hidden = _noticed.get(database, (float("-inf"), False))
+        if time.monotonic() - at >= LOOK_EVERY:
+            with suppress(OperationalError):  # whoever asked us needs the database too, or can do without
+                with database.reading() as session:
+                    latest, exposed_at = session.execute(sa.select(Instance.latest, Instance.exposed_at)).one()
+                clock.not_before(latest)
+                hidden = exposed_at is not None
+            _noticed[database] = (time.monotonic(), hidden)
+    return hidden
 
 
 def _find_or_make(given: str | None, path: Path, setting: str, may_make: bool) -> str:

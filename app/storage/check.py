@@ -1,6 +1,8 @@
-"""Whether a storage really keeps what it is given."""
+"""Whether a storage really keeps what it is given, and keeps it to itself."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.errors import KinfoldError
 from app.ids import new_id
@@ -13,12 +15,25 @@ class RoundTripFailed(KinfoldError):
 
 def round_trip(storage: Storage) -> None:
     """Write a small random object, read it back, remove it. Raises `StorageFailed` or `RoundTripFailed`."""
-    name, content = f"albums/check/{new_id()}", secrets.token_bytes(64)
+    content = secrets.token_bytes(64)
+    with _trial_object(storage, content) as name:
+        if b"".join(storage.read(name)) != content:
+            raise RoundTripFailed
+
+
+def is_exposed(storage: Storage) -> bool:
+    """Whether strangers can read what is stored: tried out with a small random object. Raises `StorageFailed` when it can't be told."""
+    with _trial_object(storage, secrets.token_bytes(64)) as name:
+        return storage.shown_to_strangers(name)
+
+
+@contextmanager
+def _trial_object(storage: Storage, content: bytes) -> Iterator[str]:
+    name = f"albums/check/{new_id()}"
     writer = storage.create(name)
     writer.write(content)
     writer.commit()
     try:
-        if b"".join(storage.read(name)) != content:
-            raise RoundTripFailed
+        yield name
     finally:
         storage.delete(name)

@@ -1,19 +1,30 @@
 """Objects as files below one folder of this machine.
 
-A file is written under a random name in `incoming/`, made durable, and only then renamed to its place: a crash at any
-moment leaves the old object or the new one, and at worst a file in `incoming/` that `clear_incoming` removes.
+A file is written under a random name in `incoming/`, made durable, and only then given its own name: a crash at any
+moment leaves the whole object or none, and at worst a file in `incoming/` that `clear_incoming` removes.
 """
 
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.ids import new_id
 from app.security.sealing import SEALED_CHUNK
-from app.storage.port import Data, ObjectMissing, StorageFailed, Stored, Writer, check_name, check_range, is_name
+from app.storage.port import (
+    Data,
+    Kept,
+    ObjectExists,
+    ObjectMissing,
+    StorageFailed,
+    Stored,
+    Writer,
+    check_name,
+    check_range,
+    is_name,
+)
 
 PIECE = 16 * SEALED_CHUNK  # about 1 MiB, in whole chunks: what is sealed is then opened without being copied first
 
@@ -25,6 +36,7 @@ class Local:
         self._root = root.absolute()
         self._incoming = self._root / "incoming"
         self._durable: set[Path] = set()
+        self._at_once = False
         try:
             missing = [folder for folder in (self._root, *self._root.parents) if not folder.is_dir()]
             for folder in (*reversed(missing), self._incoming, self._root / "albums"):
@@ -38,7 +50,7 @@ class Local:
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         check_range(start, stop)
         pieces = _pieces(self._path(name), start, stop)
-        next(pieces)  # opens the file now: a replacement from here on does not matter
+        next(pieces)  # opens the file now: a removal from here on does not matter
         return pieces
 
     def size(self, name: str) -> int:
@@ -49,10 +61,12 @@ class Local:
         except OSError as error:
             raise _failed(error) from error
 
-    def delete(self, name: str) -> None:
+    def delete(self, *names: str) -> None:
         # Not made durable on purpose: a file that a power loss brings back has lost its key, and the sweep removes it.
+        paths = [self._path(name) for name in names]
         try:
-            self._path(name).unlink(missing_ok=True)
+            for path in paths:
+                path.unlink(missing_ok=True)
         except OSError as error:
             raise _failed(error) from error
 
@@ -66,8 +80,16 @@ class Local:
         except OSError as error:
             raise _failed(error) from error
 
+    @contextmanager
+    def all_at_once(self) -> Iterator[None]:
+        self._at_once = True
+        try:
+            yield
+            os.sync()
+        finally:
+            self._at_once = False
+
     def clear_incoming(self, older_than: datetime) -> None:
-        """Remove what was begun and never finished, if nothing was added to it since `older_than`."""
         try:
             for entry in list(os.scandir(self._incoming)):
                 with suppress(FileNotFoundError):
@@ -75,6 +97,12 @@ class Local:
                         os.unlink(entry.path)  # noqa: PTH108  an entry of scandir has no Path
         except OSError as error:
             raise _failed(error) from error
+
+    def shown_to_strangers(self, name: str) -> bool:  # noqa: ARG002  a port's signature
+        return False  # the folder is ours alone (mode 0700), and nothing but this program serves it
+
+    def kept(self) -> Kept:
+        return Kept.NOTHING
 
     def _stored(self, folder: str, prefix: str) -> Iterator[Stored]:
         for entry in list(os.scandir(self._root / folder)):
@@ -87,11 +115,26 @@ class Local:
     def _path(self, name: str) -> Path:
         return self._root / check_name(name)
 
+    def sync(self, file: int) -> None:
+        """Make what was written into an open file survive a power loss: now, or with everything else."""
+        if not self._at_once:
+            os.fsync(file)
+
+    def sync_folder(self, folder: Path) -> None:
+        """The same for what was created and renamed in a folder."""
+        if self._at_once:
+            return
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
     def make_durable(self, folder: Path) -> None:
         """Make a folder that survives a power loss. Its parent is synced even when another process made it just now."""
         if folder not in self._durable:
             folder.mkdir(mode=0o700, exist_ok=True)
-            _sync(folder.parent)
+            self.sync_folder(folder.parent)
             self._durable.add(folder)
 
 
@@ -119,10 +162,13 @@ class _LocalWriter:
     def commit(self) -> None:
         file = self._open_file()
         try:
-            os.fsync(file)
+            self._storage.sync(file)
             self._storage.make_durable(self._path.parent)
-            self._incoming.replace(self._path)
-            _sync(self._path.parent)
+            _give_name(self._incoming, self._path)
+            self._storage.sync_folder(self._path.parent)
+        except FileExistsError:
+            self.abort()
+            raise ObjectExists from None
         except OSError as error:
             self.abort()
             raise _failed(error) from error
@@ -173,13 +219,17 @@ def _pieces(path: Path, start: int, stop: int | None) -> Iterator[bytes]:
         os.close(file)
 
 
-def _sync(folder: Path) -> None:
-    """Make what was created and renamed in a folder survive a power loss."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _give_name(file: Path, name: Path) -> None:
+    """Rename what has no name yet. Unlike a rename, a link never takes the place of another file; raises `FileExistsError`."""
     try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        os.link(file, name)
+        file.unlink()
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        if name.exists():  # a disk that knows no links, such as a memory card: names are fresh, so it's enough to look
+            raise FileExistsError from None
+        file.rename(name)
 
 
 def _modified(found: os.stat_result) -> datetime:

@@ -1,11 +1,12 @@
 """Objects in memory: for tests, and for anything else that may forget. Safe for many threads."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from threading import Lock
 
 from app.clock import Clock, SystemClock
-from app.storage.port import Data, ObjectMissing, Stored, Writer, check_name, check_range
+from app.storage.port import Data, Kept, ObjectExists, ObjectMissing, Stored, Writer, check_name, check_range
 
 PIECE = 256 * 1024
 
@@ -30,19 +31,34 @@ class InMemory:
     def size(self, name: str) -> int:
         return len(self._content(name))
 
-    def delete(self, name: str) -> None:
-        with self._lock:
-            self._objects.pop(check_name(name), None)
+    def delete(self, *names: str) -> None:
+        for name in map(check_name, names):
+            with self._lock:
+                self._objects.pop(name, None)
 
     def list(self, prefix: str) -> Iterator[Stored]:
         with self._lock:
             objects = list(self._objects.items())
         return (Stored(name, len(content), modified) for name, (content, modified) in objects if name.startswith(prefix))
 
+    def all_at_once(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def clear_incoming(self, older_than: datetime) -> None:
+        pass  # what was never finished is not here
+
+    def shown_to_strangers(self, name: str) -> bool:  # noqa: ARG002  a port's signature
+        return False
+
+    def kept(self) -> Kept:
+        return Kept.NOTHING
+
     def put(self, name: str, content: bytes) -> None:
-        """Make an object of these bytes."""
+        """Make an object of these bytes. Raises `ObjectExists`."""
         with self._lock:
-            self._objects[check_name(name)] = (content, self._clock.now())
+            if check_name(name) in self._objects:
+                raise ObjectExists
+            self._objects[name] = (content, self._clock.now())
 
     def _content(self, name: str) -> bytes:
         with self._lock:
@@ -61,8 +77,8 @@ class _MemoryWriter:
         self._open_content().extend(data)
 
     def commit(self) -> None:
-        self._storage.put(self._name, bytes(self._open_content()))
-        self._content = None
+        content, self._content = bytes(self._open_content()), None
+        self._storage.put(self._name, content)
 
     def abort(self) -> None:
         self._content = None

@@ -1,13 +1,15 @@
-"""What a storage is: named objects that appear whole or not at all.
+"""What a storage is: named objects that appear whole or not at all, and never change.
 
 Names are `albums/<album id>/<object id>`, so that all of an album can be found and destroyed by its prefix. Every write
-that a row will point to takes a fresh object id; replacing an object is possible, and safe for whoever is reading it.
+takes a fresh object id: what is there is never overwritten, only deleted.
 """
 
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
 from app.errors import KinfoldError
@@ -21,12 +23,24 @@ class ObjectMissing(KinfoldError):
     """There is no object of this name."""
 
 
+class ObjectExists(KinfoldError):
+    """There is an object of this name already. It is as it was; what was being written is not kept."""
+
+
 class StorageFailed(KinfoldError):
-    """The storage could not do it. What was there before is still there; what was being written is not."""
+    """The storage could not do it. What was there before is still there; nobody will be told of what was being written."""
 
     def __init__(self, reason: Literal["disk-full", "unreachable"]) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class StorageRefuses(StorageFailed):
+    """The storage is there, but does not let us in: a wrong key, no such bucket, no permission. `code` is its own word for it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__("unreachable")
+        self.code = code
 
 
 class Writer(Protocol):
@@ -37,7 +51,10 @@ class Writer(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make the object visible, whole and for good: it survives a power loss from here on. Raises `StorageFailed`."""
+        """Make the object visible, whole and for good: it survives a power loss from here on.
+
+        Raises `ObjectExists` when the name is taken, even since a moment ago, or `StorageFailed`; either way the object is given up.
+        """
         ...
 
     def abort(self) -> None:
@@ -54,17 +71,18 @@ class Stored:
     modified: datetime
 
 
-class Storage(Protocol):
-    """Every method refuses a name or a range that can't be, with a `ValueError`, and may raise `StorageFailed`."""
+class Objects(Protocol):
+    """Named objects. Every method refuses a name or a range that can't be, with a `ValueError`, and may raise `StorageFailed`."""
 
     def create(self, name: str) -> Writer:
-        """Begin an object. Nothing is seen of it before its commit, which replaces what is there in one step."""
+        """Begin an object. Nothing is seen of it before its commit."""
         ...
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """The bytes from `start` to before `stop`, or as many of them as there are, in pieces.
 
-        They are those of the object as it is now, even if it is replaced or deleted while they are read. Raises `ObjectMissing`.
+        They are all of the object as it is now. When it is deleted while they are read, the rest comes or is `ObjectMissing`. Raises
+        `ObjectMissing` at once when there is none.
         """
         ...
 
@@ -72,12 +90,43 @@ class Storage(Protocol):
         """The length in bytes. Raises `ObjectMissing`."""
         ...
 
-    def delete(self, name: str) -> None:
-        """Remove an object; it's fine if there is none."""
+    def delete(self, *names: str) -> None:
+        """Remove objects; it's fine if there are none."""
         ...
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """The objects whose names begin so, in no particular order."""
+        ...
+
+
+class Kept(StrEnum):
+    """What a storage keeps of what is deleted."""
+
+    NOTHING = "nothing"
+    VERSIONS = "versions"
+    """Older versions, which `delete` removes too."""
+    LOCKED = "locked"
+    """Everything, for as long as it likes: nothing can be destroyed there."""
+
+
+class Storage(Objects, Protocol):
+    """A whole storage, as a house has one."""
+
+    def all_at_once(self) -> AbstractContextManager[None]:
+        """For very many objects to which nothing points yet: what is committed within survives a power loss once it has ended well, and not
+        before."""
+        ...
+
+    def clear_incoming(self, older_than: datetime) -> None:
+        """Remove what was begun before and never finished, and what is left of objects that were deleted."""
+        ...
+
+    def shown_to_strangers(self, name: str) -> bool:
+        """Whether somebody without any key can read this object, or the names of all. Raises `StorageFailed` when that can't be told."""
+        ...
+
+    def kept(self) -> Kept:
+        """What stays of what is deleted."""
         ...
 
 

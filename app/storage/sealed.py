@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from threading import Lock
 
 from app.security.sealing import AlbumKey, ChunkSealer, SealBroken, open_range, plain_size, sealed_range, sealed_size
-from app.storage.port import Data, ObjectMissing, Storage, Stored, Writer, check_name, check_range
+from app.storage.port import Data, ObjectMissing, Objects, Stored, Writer, check_name, check_range
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,14 @@ class SealedKey:
 
 
 class Sealed:
-    """A `Storage` in front of `inner`, for the objects of one album; reading may also raise `SealBroken`.
+    """The objects of one album in front of `inner`; reading may also raise `SealBroken`.
 
     `keys` is what the rows know: a commit adds the object's key, deleting takes it away first. An object without a key
     is missing, whatever `inner` holds. One of these belongs to one task: its commits wait for each other, so that key and
-    bytes of an object that is replaced change together. Across processes give every write a fresh object id instead.
+    bytes of a name that is deleted and written again change together.
     """
 
-    def __init__(self, inner: Storage, album: AlbumKey, keys: MutableMapping[str, SealedKey]) -> None:
+    def __init__(self, inner: Objects, album: AlbumKey, keys: MutableMapping[str, SealedKey]) -> None:
         self._inner, self._album, self._keys = inner, album, keys
         self._together = Lock()
 
@@ -50,10 +50,11 @@ class Sealed:
             raise SealBroken
         return known.size
 
-    def delete(self, name: str) -> None:
+    def delete(self, *names: str) -> None:
         with self._together:
-            self._keys.pop(check_name(name), None)
-            self._inner.delete(name)
+            for name in map(check_name, names):
+                self._keys.pop(name, None)
+            self._inner.delete(*names)
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """Also objects that have lost their keys: the sweep looks for just those. Sizes are plain ones."""

@@ -10,8 +10,9 @@ from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from jinja2 import StrictUndefined
 
+from app.errors import PhotosHidden
 from app.house import House
-from app.instance import look_at_time
+from app.instance import take_notice
 from app.security.permissions import Action
 from app.web import access, compress, errors, headers, i18n
 from app.web.session import commit, drop_session
@@ -87,7 +88,10 @@ def _version(folder: Path) -> str:
 
 def _begin() -> None:
     g.began = time.perf_counter()
-    look_at_time(tools().database, tools().clock)
+    if request.blueprint == "public" or request.endpoint == "static":
+        return  # also when the database hangs: who asks whether this process lives must not wait for it
+    if take_notice(tools().database, tools().clock):
+        raise PhotosHidden
 
 
 def _log_request(response: Response) -> Response:

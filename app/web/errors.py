@@ -7,10 +7,11 @@ from typing import Any
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
 from flask.globals import request_ctx as request_context
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException, InternalServerError, NotFound, RequestEntityTooLarge, ServiceUnavailable
 
-from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused, TooLarge, TooOften
+from app.errors import AlbumClosed, LinkEnded, NotVisible, PhotosHidden, Refused, TooLarge, TooOften
 from app.security.permissions import Asks
 from app.security.viewer import Nobody
 from app.storage.port import StorageFailed
@@ -19,6 +20,8 @@ from app.web.session import drop_session, house
 from app.web.viewer import credential, sent_cookie, take_cookie
 
 log = logging.getLogger("kinfold.web")
+
+DISK_FULL = "53100"  # PostgreSQL's code
 
 
 def wants_json() -> bool:
@@ -38,8 +41,11 @@ def install(app: Flask) -> None:
         RequestEntityTooLarge: lambda _: _answer("too_large", 413, reason="request-too-large"),
         CSRFError: lambda _: _answer("expired_form", 400, reason="form-expired", back=_page_of_form()),
         TooOften: _too_often,
+        PhotosHidden: _hidden,
         StorageFailed: _storage_failed,
         OperationalError: _database_failed,
+        NoConnectionFree: _database_failed,
+        IntegrityError: _database_failed,
         HTTPException: _other,
         InternalServerError: _server_error,
     }
@@ -106,15 +112,26 @@ def _too_often(error: TooOften) -> Response:
     return response
 
 
+def _hidden(_error: PhotosHidden) -> Response:
+    response = _answer("hidden", 503)
+    response.headers["Retry-After"] = "60"
+    return response
+
+
 def _storage_failed(error: StorageFailed) -> Response:
     log.error("storage failed: %s", error.reason)
     return _answer("bad_request", 507 if error.reason == "disk-full" else 503, reason=error.reason)
 
 
-def _database_failed(error: OperationalError) -> Response:
-    full = "full" in str(error.orig)
-    log.error("the database failed: %s", "the disk is full" if full else "busy or unreachable")
-    return _answer("bad_request", 507 if full else 503, reason="disk-full" if full else "busy")
+def _database_failed(error: OperationalError | IntegrityError | NoConnectionFree) -> Response:
+    """Whatever it is, nothing was kept, and the same may work in a moment: the database is away or full, or somebody did the same first."""
+    cause = getattr(error, "orig", None)
+    clashed = isinstance(error, IntegrityError)
+    full = getattr(cause, "sqlstate", None) == DISK_FULL or (not clashed and "full" in str(cause))
+    log.error("the database failed: %s", "the disk is full" if full else "two at once" if clashed else "busy or unreachable")
+    response = _answer("bad_request", 507 if full else 503, reason="disk-full" if full else "busy")
+    response.headers["Retry-After"] = "5"
+    return response
 
 
 def _other(error: HTTPException) -> Response:

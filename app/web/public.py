@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from flask import Blueprint, Response, jsonify, url_for
 
 from app.house import House
+from app.instance import take_notice
 from app.security.permissions import Action
 from app.storage.check import round_trip
 from app.web.access import allow
@@ -53,9 +54,9 @@ def healthz() -> Response:
 @pages.get("/readyz")
 @allow(Action.KNOCK)
 def readyz() -> Response:
-    """The process can do its work: the database answers and the storage keeps a file. Says only yes or no, and looks at most every ten
-    seconds, whoever asks how often."""
-    if not _readiness.ready():
+    """The process can do its work: the database answers, and the storage keeps a file, and to itself. Says only yes or no, and looks at
+    most every ten seconds, whoever asks how often."""
+    if take_notice(house().database, house().clock) or not _readiness.ready():
         return Response("not ready\n", status=503, mimetype="text/plain")
     return Response("ready\n", mimetype="text/plain")
 
@@ -66,12 +67,16 @@ class _Readiness:
         self._looked_at: WeakKeyDictionary[House, tuple[float, bool]] = WeakKeyDictionary()
 
     def ready(self) -> bool:
-        with self._one_at_a_time:
-            at, ready = self._looked_at.get(house(), (float("-inf"), False))
-            if time.monotonic() - at > 10 or not ready:
+        """As it was at the last look, ten seconds ago at most, or one when we were not ready. Nobody waits for somebody else's look: one
+        that hangs would hold a thread of everybody who asks."""
+        at, ready = self._looked_at.get(house(), (float("-inf"), False))
+        if time.monotonic() - at > (10 if ready else 1) and self._one_at_a_time.acquire(blocking=False):
+            try:
                 ready = self._look()
                 self._looked_at[house()] = (time.monotonic(), ready)
-            return ready
+            finally:
+                self._one_at_a_time.release()
+        return ready
 
     def _look(self) -> bool:
         try:

@@ -69,6 +69,7 @@ def test_only_the_length_shows(shelf: Shelf) -> None:
 def test_the_same_photo_under_the_same_name_twice(shelf: Shelf) -> None:
     """Neither key nor bytes are used again, so two versions can't be XORed into plaintext."""
     key, raw = shelf.keys[BEACH], shelf.raw(BEACH)
+    shelf.storage.delete(BEACH)
     shelf.put(BEACH, PHOTO)
     now = shelf.raw(BEACH)
     assert shelf.keys[BEACH].wrapped != key.wrapped
@@ -187,6 +188,7 @@ def test_a_row_with_another_length_does_not_open(shelf: Shelf, size: int) -> Non
 
 def test_an_old_version_does_not_open_with_the_new_key(shelf: Shelf) -> None:
     old = shelf.raw(BEACH)
+    shelf.storage.delete(BEACH)
     shelf.put(BEACH, PHOTO)
     shelf.set_raw(BEACH, old)
     with pytest.raises(SealBroken):
@@ -207,7 +209,7 @@ def test_what_was_deleted_does_not_come_back_with_its_bytes(shelf: Shelf) -> Non
 
 def test_the_key_goes_first_even_when_the_bytes_can_not(shelf: Shelf) -> None:
     class Unreachable(InMemory):
-        def delete(self, name: str) -> None:
+        def delete(self, *names: str) -> None:
             raise StorageFailed("unreachable")
 
     keys: dict[str, SealedKey] = {}

@@ -1,62 +1,82 @@
-"""What every storage does, in one suite that runs on all of them: on disk, in memory, and sealed around each."""
+"""What every storage does, in one suite that runs on all of them: on disk, in memory, on a real S3, and sealed around each."""
 
 import errno
 import os
 import random
 import threading
-from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from app.ids import new_id
 from app.security.sealing import CHUNK, MasterKey
 from app.storage.local import PIECE, Local
 from app.storage.memory import InMemory
-from app.storage.port import ObjectMissing, Storage, StorageFailed, Stored, Writer
+from app.storage.port import ObjectExists, ObjectMissing, Objects, StorageFailed, Stored, Writer
+from app.storage.s3 import S3
 from app.storage.sealed import Sealed
+from tests.seaweed import Seaweed
 
-BEACH = "albums/brittany/beach"
+BEACH, DUNES = "albums/brittany/beach", "albums/brittany/dunes"
 SIZES = [0, 1, 1000, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + CHUNK + 5]
 
 
-def sealed(inner: Storage) -> Storage:
+def sealed(inner: Objects) -> Objects:
     key, _ = MasterKey.parse(MasterKey.generate()).new_album("brittany")
     return Sealed(inner, key, {})
 
 
-KINDS: dict[str, Callable[[Path], Storage]] = {
-    "local": lambda folder: Local(folder / "photos"),
-    "memory": lambda folder: InMemory(),
-    "sealed local": lambda folder: sealed(Local(folder / "photos")),
-    "sealed memory": lambda folder: sealed(InMemory()),
-}
+def inner(kind: str, folder: Path, request: pytest.FixtureRequest) -> Objects:
+    if kind == "s3":
+        return request.getfixturevalue("shelf_on_s3")
+    return Local(folder / "photos") if kind == "local" else InMemory()
 
 
-@pytest.fixture(params=KINDS)
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return KINDS[request.param](tmp_path)
+@pytest.fixture(scope="session")
+def one_s3(seaweed: Seaweed) -> S3:
+    return seaweed.storage()
+
+
+@pytest.fixture
+def shelf_on_s3(one_s3: S3) -> Objects:
+    """One bucket and one client for the session, because they take long to make, with a folder for each test."""
+    shelf = copy(one_s3)
+    shelf._prefix = f"{new_id()}/"
+    return shelf
+
+
+@pytest.fixture(params=["local", "memory", "s3", "sealed local", "sealed memory", "sealed s3"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    kind = request.param.removeprefix("sealed ")
+    made = inner(kind, tmp_path, request)
+    return made if kind == request.param else sealed(made)
 
 
 def picture(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def put(storage: Storage, name: str, content: bytes, writer: Writer | None = None) -> None:
+def put(storage: Objects, name: str, content: bytes, writer: Writer | None = None) -> None:
     writer = writer or storage.create(name)
     writer.write(content)
     writer.commit()
 
 
-def get(storage: Storage, name: str, start: int = 0, stop: int | None = None) -> bytes:
+def get(storage: Objects, name: str, start: int = 0, stop: int | None = None) -> bytes:
     return b"".join(storage.read(name, start, stop))
 
 
-def names(storage: Storage, prefix: str = "albums/") -> list[str]:
+def names(storage: Objects, prefix: str = "albums/") -> list[str]:
     return sorted(stored.name for stored in storage.list(prefix))
 
 
-def is_missing(storage: Storage, name: str = BEACH) -> bool:
+def unwrapped(storage: Objects) -> Objects:
+    return storage._inner if isinstance(storage, Sealed) else storage
+
+
+def is_missing(storage: Objects, name: str = BEACH) -> bool:
     with pytest.raises(ObjectMissing):
         get(storage, name)
     with pytest.raises(ObjectMissing):
@@ -67,7 +87,7 @@ def is_missing(storage: Storage, name: str = BEACH) -> bool:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_was_put_comes_back(storage: Storage, size: int) -> None:
+def test_what_was_put_comes_back(storage: Objects, size: int) -> None:
     put(storage, BEACH, picture(size))
     assert get(storage, BEACH) == picture(size)
     assert storage.size(BEACH) == size
@@ -76,7 +96,7 @@ def test_what_was_put_comes_back(storage: Storage, size: int) -> None:
 
 
 @pytest.mark.parametrize("piece", [1, 1000, CHUNK, 300_000])
-def test_pieces_of_any_size_and_kind(storage: Storage, piece: int) -> None:
+def test_pieces_of_any_size_and_kind(storage: Objects, piece: int) -> None:
     content = picture(3000 if piece == 1 else 3 * PIECE)
     writer = storage.create(BEACH)
     kinds = (bytes, bytearray, memoryview)
@@ -87,7 +107,7 @@ def test_pieces_of_any_size_and_kind(storage: Storage, piece: int) -> None:
     assert get(storage, BEACH) == content
 
 
-def test_nothing_is_seen_before_the_commit(storage: Storage) -> None:
+def test_nothing_is_seen_before_the_commit(storage: Objects) -> None:
     writer = storage.create(BEACH)
     writer.write(picture(3 * CHUNK))
     assert is_missing(storage)
@@ -95,7 +115,7 @@ def test_nothing_is_seen_before_the_commit(storage: Storage) -> None:
     assert storage.size(BEACH) == 3 * CHUNK
 
 
-def test_an_aborted_object_was_never_there(storage: Storage, tmp_path: Path) -> None:
+def test_an_aborted_object_was_never_there(storage: Objects, tmp_path: Path) -> None:
     writer = storage.create(BEACH)
     writer.write(picture(3 * CHUNK))
     writer.abort()
@@ -104,7 +124,7 @@ def test_an_aborted_object_was_never_there(storage: Storage, tmp_path: Path) -> 
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_forgotten_object_was_never_there(storage: Storage, tmp_path: Path) -> None:
+def test_a_forgotten_object_was_never_there(storage: Objects, tmp_path: Path) -> None:
     writer = storage.create(BEACH)
     writer.write(picture(3 * CHUNK))
     del writer
@@ -112,7 +132,7 @@ def test_a_forgotten_object_was_never_there(storage: Storage, tmp_path: Path) ->
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_abort_after_commit_changes_nothing(storage: Storage) -> None:
+def test_abort_after_commit_changes_nothing(storage: Objects) -> None:
     writer = storage.create(BEACH)
     writer.write(b"waves")
     writer.commit()
@@ -121,7 +141,7 @@ def test_abort_after_commit_changes_nothing(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("end", ["commit", "abort"])
-def test_nothing_follows_the_end(storage: Storage, end: str) -> None:
+def test_nothing_follows_the_end(storage: Objects, end: str) -> None:
     writer = storage.create(BEACH)
     getattr(writer, end)()
     with pytest.raises(ValueError, match="finished"):
@@ -131,7 +151,7 @@ def test_nothing_follows_the_end(storage: Storage, end: str) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_ranges(storage: Storage, size: int) -> None:
+def test_ranges(storage: Objects, size: int) -> None:
     content = picture(size)
     put(storage, BEACH, content)
     edges = {0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, PIECE, size // 2, size - 1, size, size + 1, size + 10 * CHUNK}
@@ -142,7 +162,7 @@ def test_ranges(storage: Storage, size: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_ranges(storage: Storage, seed: int) -> None:
+def test_random_ranges(storage: Objects, seed: int) -> None:
     chance = random.Random(seed)
     size = chance.randrange(4 * CHUNK)
     content = picture(size, seed)
@@ -154,19 +174,19 @@ def test_random_ranges(storage: Storage, seed: int) -> None:
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, None), (-5, 5), (5, 4), (0, -1)])
-def test_ranges_that_can_not_be(storage: Storage, start: int, stop: int | None) -> None:
+def test_ranges_that_can_not_be(storage: Objects, start: int, stop: int | None) -> None:
     put(storage, BEACH, b"0123456789")
     with pytest.raises(ValueError, match="range"):
         storage.read(BEACH, start, stop)
 
 
-def test_missing_is_said_at_the_call(storage: Storage) -> None:
+def test_missing_is_said_at_the_call(storage: Objects) -> None:
     with pytest.raises(ObjectMissing):
         storage.read(BEACH)
     assert is_missing(storage)
 
 
-def test_deleting_twice_is_fine(storage: Storage) -> None:
+def test_deleting_twice_is_fine(storage: Objects) -> None:
     storage.delete(BEACH)
     put(storage, BEACH, picture(100))
     storage.delete(BEACH)
@@ -174,7 +194,7 @@ def test_deleting_twice_is_fine(storage: Storage) -> None:
     assert is_missing(storage)
 
 
-def test_list_goes_by_prefix(storage: Storage) -> None:
+def test_list_goes_by_prefix(storage: Objects) -> None:
     everything = ["albums/a-b/one", "albums/a/one", "albums/a/onetwo", "albums/a/two", "albums/ab/one"]
     for name in everything:
         put(storage, name, name.encode())
@@ -186,7 +206,7 @@ def test_list_goes_by_prefix(storage: Storage) -> None:
         assert names(storage, prefix) == []
 
 
-def test_list_says_when(storage: Storage) -> None:
+def test_list_says_when(storage: Objects) -> None:
     before = datetime.now(UTC) - timedelta(seconds=5)
     put(storage, BEACH, b"waves")
     (stored,) = storage.list("albums/brittany/")
@@ -194,7 +214,7 @@ def test_list_says_when(storage: Storage) -> None:
     assert before < stored.modified < datetime.now(UTC) + timedelta(seconds=5)
 
 
-def test_a_sweep_may_delete_while_it_lists(storage: Storage) -> None:
+def test_a_sweep_may_delete_while_it_lists(storage: Objects) -> None:
     for number in range(50):
         put(storage, f"albums/brittany/photo{number}", b"x")
     swept: list[Stored] = []
@@ -233,22 +253,35 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=[str(number) for number in range(len(HOSTILE))])
-def test_other_names_are_refused(storage: Storage, name: str) -> None:
+def test_other_names_are_refused(storage: Objects, name: str) -> None:
     for refused in (storage.create, storage.read, storage.size, storage.delete):
         with pytest.raises(ValueError, match="name"):
             refused(name)
     assert names(storage, "") == []
 
 
-def test_replacing_gives_the_new_object(storage: Storage) -> None:
+def test_what_is_there_is_never_overwritten(storage: Objects) -> None:
     put(storage, BEACH, picture(3 * CHUNK, 1))
-    put(storage, BEACH, picture(1000, 2))
-    assert get(storage, BEACH) == picture(1000, 2)
-    assert storage.size(BEACH) == 1000
+    writer = storage.create(BEACH)
+    writer.write(picture(1000, 2))
+    with pytest.raises(ObjectExists):
+        writer.commit()
+    with pytest.raises(ValueError, match="finished"):
+        writer.commit()
+    assert get(storage, BEACH) == picture(3 * CHUNK, 1)
+    assert storage.size(BEACH) == 3 * CHUNK
     assert names(storage) == [BEACH]
 
 
-def test_an_aborted_replacement_leaves_the_old_object(storage: Storage) -> None:
+def test_a_name_is_free_again_once_it_is_deleted(storage: Objects) -> None:
+    put(storage, BEACH, picture(3 * CHUNK, 1))
+    storage.delete(BEACH)
+    put(storage, BEACH, picture(1000, 2))
+    assert get(storage, BEACH) == picture(1000, 2)
+    assert storage.size(BEACH) == 1000
+
+
+def test_an_abort_leaves_what_is_there(storage: Objects) -> None:
     put(storage, BEACH, b"old")
     writer = storage.create(BEACH)
     writer.write(picture(3 * CHUNK))
@@ -257,74 +290,72 @@ def test_an_aborted_replacement_leaves_the_old_object(storage: Storage) -> None:
     assert get(storage, BEACH) == b"old"
 
 
-@pytest.mark.parametrize("change", ["replace", "delete"])
-def test_who_reads_goes_on_reading_what_was_there(storage: Storage, change: str) -> None:
+@pytest.mark.parametrize("afterwards", ["nothing", "another"])
+def test_who_reads_never_gets_a_mixture(storage: Objects, afterwards: str) -> None:
+    """What was deleted while it was read comes to its end or is missing, whatever has its name by now."""
     old = picture(3 * PIECE, 1)
     put(storage, BEACH, old)
     unstarted, started = storage.read(BEACH), storage.read(BEACH)
     first = next(started)
-    if change == "replace":
+    storage.delete(BEACH)
+    if afterwards == "another":
         put(storage, BEACH, picture(3 * PIECE, 2))
-    else:
-        storage.delete(BEACH)
-    assert first + b"".join(started) == old
-    assert b"".join(unstarted) == old
+    assert first == old[: len(first)]
+    for rest, expected in ((started, old[len(first) :]), (unstarted, old)):
+        try:
+            assert b"".join(rest) == expected
+        except ObjectMissing:
+            assert isinstance(unwrapped(storage), S3)
 
 
-def test_the_last_commit_wins(storage: Storage) -> None:
+def test_the_first_commit_wins(storage: Objects) -> None:
     first, second = storage.create(BEACH), storage.create(BEACH)
     first.write(b"first")
     second.write(b"second")
     second.commit()
+    with pytest.raises(ObjectExists):
+        first.commit()
     assert get(storage, BEACH) == b"second"
-    first.commit()
-    assert get(storage, BEACH) == b"first"
 
 
-def test_many_writers_of_one_name_never_mix(storage: Storage) -> None:
-    """Whole photos of one colour, of different lengths: a read that saw two of them, or a wrong key, would show."""
-    put(storage, BEACH, b"0" * CHUNK)
-    problems: list[object] = []
-    done = threading.Event()
+def test_of_many_writers_of_one_name_one_wins(storage: Objects) -> None:
+    """Whole photos of one colour, of different lengths: a mixture, or a wrong key, would show."""
+    for turn in range(4):
+        name, won, problems = f"albums/brittany/turn{turn}", list[int](), list[object]()
 
-    def guarded(work: Callable[[], None]) -> Callable[[], None]:
-        def run() -> None:
+        def commit(colour: int, writer: Writer, *, won: list[int] = won, problems: list[object] = problems) -> None:
             try:
-                work()
+                writer.commit()
+                won.append(colour)
+            except ObjectExists:
+                pass
             except Exception as error:
                 problems.append(error)
 
-        return run
-
-    def write(colour: int) -> Callable[[], None]:
-        def work() -> None:
-            for turn in range(8):
-                put(storage, BEACH, bytes([colour]) * (CHUNK * (1 + (turn + colour) % 3) + colour))
-
-        return guarded(work)
-
-    def read() -> None:
-        while not done.is_set():
-            content = get(storage, BEACH)
-            if len(set(content)) != 1:
-                problems.append("mixed")
-
-    writers = [threading.Thread(target=write(colour)) for colour in (1, 2, 3)]
-    readers = [threading.Thread(target=guarded(read)) for _ in range(2)]
-    for thread in (*writers, *readers):
-        thread.start()
-    for thread in writers:
-        thread.join(30)
-    done.set()
-    for thread in readers:
-        thread.join(30)
-    assert problems == []
-    content = get(storage, BEACH)
-    assert content[:1] in (b"\x01", b"\x02", b"\x03")
-    assert names(storage) == [BEACH]
+        writers = [(colour, storage.create(name)) for colour in (1, 2, 3, 4)]
+        for colour, writer in writers:
+            writer.write(bytes([colour]) * (CHUNK * colour + colour))
+        threads = [threading.Thread(target=commit, args=each) for each in writers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert problems == []
+        (winner,) = won
+        assert get(storage, name) == bytes([winner]) * (CHUNK * winner + winner)
 
 
-def test_threads_with_their_own_names(storage: Storage) -> None:
+def test_several_are_deleted_at_once(storage: Objects) -> None:
+    everything = [f"albums/{album}/photo{number}" for album in ("alps", "brittany") for number in range(3)]
+    for name in everything:
+        put(storage, name, b"x")
+    storage.delete(*everything[1:], "albums/brittany/never-was")
+    assert names(storage) == everything[:1]
+    storage.delete()
+    assert names(storage) == everything[:1]
+
+
+def test_threads_with_their_own_names(storage: Objects) -> None:
     def work(number: int) -> None:
         for turn in range(4):
             put(storage, f"albums/brittany/photo{number}-{turn}", picture(CHUNK + number, number))
@@ -342,8 +373,9 @@ def test_threads_with_their_own_names(storage: Storage) -> None:
 
 
 @pytest.fixture(params=["local", "sealed local"])
-def on_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return KINDS[request.param](tmp_path)
+def on_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    local = Local(tmp_path / "photos")
+    return local if request.param == "local" else sealed(local)
 
 
 def files(folder: Path) -> list[str]:
@@ -373,26 +405,42 @@ def test_what_is_committed_survives_a_power_loss(tmp_path: Path, monkeypatch: py
         path = Path(f"/dev/fd/{file}").resolve().relative_to(tmp_path.resolve())
         done.append("sync bytes" if path.parts[:1] == ("incoming",) else f"sync {path}")
 
-    def renamed(source: Path, target: Path) -> None:
-        done.append("rename")
-        source.rename(target)
+    def named(source: Path, target: Path) -> None:
+        done.append("name")
+        link(source, target)
 
+    link = os.link
     monkeypatch.setattr(os, "fsync", noted)
-    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(os, "link", named)
     put(storage, BEACH, b"waves")
-    assert done == ["sync bytes", "sync albums", "rename", "sync albums/brittany"]
+    assert done == ["sync bytes", "sync albums", "name", "sync albums/brittany"]
     done.clear()
+    put(storage, DUNES, b"waves")
+    assert done == ["sync bytes", "name", "sync albums/brittany"]
+
+
+def test_a_disk_that_knows_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory card, for example."""
+
+    def refusing(*_: object) -> None:
+        raise OSError(errno.EPERM, "")
+
+    monkeypatch.setattr(os, "link", refusing)
+    storage = Local(tmp_path)
     put(storage, BEACH, b"waves")
-    assert done == ["sync bytes", "rename", "sync albums/brittany"]
+    with pytest.raises(ObjectExists):
+        put(storage, BEACH, b"other waves")
+    assert get(storage, BEACH) == b"waves"
+    assert files(tmp_path) == [BEACH]
 
 
 @pytest.mark.parametrize(
     ("number", "reason"),
     [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EIO, "unreachable"), (errno.EROFS, "unreachable")],
 )
-@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+@pytest.mark.parametrize("call", ["write", "fsync", "link"])
 def test_a_disk_that_fails_loses_nothing_and_leaves_nothing(
-    on_disk: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, reason: str
+    on_disk: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, reason: str
 ) -> None:
     put(on_disk, BEACH, b"old")
     write = os.write
@@ -405,21 +453,21 @@ def test_a_disk_that_fails_loses_nothing_and_leaves_nothing(
     def refusing(*_: object) -> None:
         raise OSError(number, "")
 
-    writer = on_disk.create(BEACH)
+    writer = on_disk.create(DUNES)
     with monkeypatch.context() as patch:
         patch.setattr(os, call, failing if call == "write" else refusing)
         with pytest.raises(StorageFailed) as failed:
-            put(on_disk, BEACH, picture(3 * CHUNK), writer)
+            put(on_disk, DUNES, picture(3 * CHUNK), writer)
     assert failed.value.reason == reason
     with pytest.raises(ValueError, match="finished"):
         writer.commit()
     assert get(on_disk, BEACH) == b"old"
     assert files(tmp_path) == [f"photos/{BEACH}"]
-    put(on_disk, BEACH, b"new")
-    assert get(on_disk, BEACH) == b"new"
+    put(on_disk, DUNES, b"new")
+    assert get(on_disk, DUNES) == b"new"
 
 
-def test_a_short_write_is_carried_on(on_disk: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_write_is_carried_on(on_disk: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda file, data: write(file, data[:1000]))
@@ -448,7 +496,7 @@ def test_what_a_crash_left_is_cleared_and_what_is_coming_in_is_not(tmp_path: Pat
     assert files(tmp_path) == [BEACH]
 
 
-def test_strange_files_are_none_of_ours(on_disk: Storage, tmp_path: Path) -> None:
+def test_strange_files_are_none_of_ours(on_disk: Objects, tmp_path: Path) -> None:
     put(on_disk, BEACH, b"waves")
     (tmp_path / "photos" / "albums" / ".DS_Store").write_bytes(b"")
     (tmp_path / "photos" / "albums" / "brittany" / "Thumbs.db").write_bytes(b"")
@@ -460,11 +508,13 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     one, other = Local(tmp_path), Local(tmp_path)
     put(one, BEACH, b"from one")
     assert get(other, BEACH) == b"from one"
-    put(other, BEACH, b"from the other")
-    assert get(one, BEACH) == b"from the other"
+    with pytest.raises(ObjectExists):
+        put(other, BEACH, b"from the other")
+    other.delete(BEACH)
+    assert is_missing(one)
 
 
-def test_readers_give_their_files_back(on_disk: Storage) -> None:
+def test_readers_give_their_files_back(on_disk: Objects) -> None:
     put(on_disk, BEACH, picture(3 * PIECE))
     before = len(os.listdir("/dev/fd"))
     for _ in range(20):
