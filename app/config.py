@@ -75,7 +75,7 @@ class Settings:
             quota=_size(env, "KINFOLD_QUOTA", cls.quota),
             file_limit=_size(env, "KINFOLD_FILE_LIMIT", cls.file_limit),
             max_days=_number(env, "KINFOLD_MAX_DAYS", cls.max_days, least=1, most=365),
-            workers=_number(env, "KINFOLD_WORKERS", cls.workers, least=1, most=64),
+            workers=_number(env, "KINFOLD_WORKERS", cls.workers, most=64),
             threads=_number(env, "KINFOLD_THREADS", cls.threads, least=2, most=512),
             log=log,
         )

@@ -2,7 +2,10 @@
 
 SQLite is opened in WAL mode with full durability. A *writing* session begins with BEGIN IMMEDIATE: a transaction
 that first reads and then writes would otherwise fail with "database is locked" as soon as two people upload at once.
-PostgreSQL takes the same code as it is.
+
+PostgreSQL (READ COMMITTED) has many writers at once. Whoever reads something and then writes what follows from it locks the row
+that decides (`with_for_update`), or does both in one statement. A server that is stopped, or whose machine has vanished, is noticed
+within seconds, and asked again by the next request.
 """
 
 from collections.abc import Iterator
@@ -18,11 +21,26 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
+from app.errors import NotVisible
+
 WRITES = "kinfold_writes"
 IF_FREE = "kinfold_if_free"
 
 PATIENCE = 15_000
 """Milliseconds that a writer waits for the one before it."""
+
+_POSTGRESQL = {
+    "connect_timeout": 5,  # seconds
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds until what nobody acknowledges is given up
+    "options": f"-c lock_timeout={PATIENCE} -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
+"""How we connect to PostgreSQL: a machine that has vanished, theirs or ours, holds neither a request nor a lock for longer than half a
+minute. By default it would be hours."""
+
+CONNECT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": _POSTGRESQL}
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -66,13 +84,27 @@ class Database:
     """One engine and the two ways to use it: `reading()` and `writing()`."""
 
     def __init__(self, url: str, *, connections: int = 32) -> None:
+        shared = not url.startswith("sqlite")
         self.engine = sa.create_engine(
-            url, hide_parameters=True, pool_size=5, max_overflow=connections, pool_pre_ping=not url.startswith("sqlite")
+            url,
+            hide_parameters=True,
+            pool_size=5,
+            max_overflow=connections,
+            pool_pre_ping=shared,
+            connect_args=CONNECT["postgresql" if shared else "sqlite"],
         )
-        if self.engine.dialect.name == "sqlite":
+        if shared:
+            event.listen(self.engine, "begin", _begin_postgresql)
+            event.listen(self.engine, "handle_error", _nothing_has_a_nul)
+        else:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(**{WRITES: True})
+        self._looker = self.engine.execution_options(isolation_level="AUTOCOMMIT") if shared else self.engine
+
+    def looking(self) -> sa.Connection:
+        """A connection for a single look; around it PostgreSQL needs no transaction, which would cost more than the look."""
+        return self._looker.connect()
 
     def open_reading(self) -> Session:
         """A session that only looks. Whoever opens it closes it."""
@@ -127,6 +159,17 @@ def _prepare_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    if connection.get_execution_options().get(IF_FREE, False):
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 1")
+
+
+def _nothing_has_a_nul(context: sa.engine.ExceptionContext) -> None:
+    """PostgreSQL's text has no NUL character, so whatever somebody names by one is not there."""
+    if isinstance(context.sqlalchemy_exception, sa.exc.DataError) and "NUL" in str(context.original_exception):
+        raise NotVisible
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

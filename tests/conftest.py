@@ -1,13 +1,16 @@
 """The cast, and the stage they stand on.
 
 Anna (owner of The Smiths) has shared "Brittany 2026" with Rose, and "Tom is six" with Jim. Olga could see Brittany until Anna stopped it,
-Egon until his date came. Marc belongs to another family. The database is a real SQLite file; time stands still until a test moves it.
+Egon until his date came. Marc belongs to another family. The database is a real SQLite file (or, see `postgres.py`, a real PostgreSQL
+database); time stands still until a test moves it.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from app.db import Database
 from app.groups import service as groups
 from app.groups.models import GroupKind
 from app.house import House
+from app.ids import new_id
 from app.ingest import service as ingest
 from app.ingest.decoding import Decoded, MadeRendition
 from app.ingest.jobs import _write_renditions
@@ -40,11 +44,15 @@ from app.jobs.memory import InMemoryJobs
 from app.ops.migrate import migrate
 from app.security.passwords import Passwords
 from app.security.permissions import Asks
-from app.security.viewer import Member
+from app.security.viewer import Member, Role
 from app.sharing import service as sharing
 from app.storage.memory import InMemory
 from app.web.viewer import cookie_name
+from tests import postgres
 from tests.lint import LintingClient
+from tests.seaweed import KEYS as AWS_KEYS
+from tests.seaweed import Seaweed, seaweed_in
+from tests.server import Server
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 PASSWORD = "a boat and two gulls"
@@ -58,6 +66,52 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = Settings.from_env({"KINFOLD_DATA": str(folder)})
     migrate(settings)
     return folder / "kinfold.sqlite3"
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same on PostgreSQL, where it is emptied for every test: its address."""
+    url = postgres.cluster().database("cast")
+    migrate(Settings.from_env({"KINFOLD_DATA": str(tmp_path_factory.mktemp("empty")), "KINFOLD_DATABASE_URL": url}))
+    return url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With `KINFOLD_TEST_DATABASE=postgresql` and `KINFOLD_TEST_STORAGE=s3` real servers keep their things there. Whatever was started
+    for it does not outlive the tests."""
+
+    @cache
+    def bucket(_folder: Path) -> dict[str, str]:
+        seaweed: Seaweed = request.getfixturevalue("seaweed")
+        Server.disks = [*Server.disks, seaweed.folder]
+        return {"KINFOLD_STORAGE_URL": seaweed.url(seaweed.bucket()), **AWS_KEYS, **postgres.KEYS}
+
+    Server.elsewhere = staticmethod(
+        lambda folder: postgres.settings_for(folder) | (bucket(folder) if os.environ.get("KINFOLD_TEST_STORAGE") == "s3" else {})
+    )
+    if postgres.EVERYWHERE:
+        Server.disks = [postgres.cluster().folder]
+    yield
+    postgres.remove_cluster()
+
+
+@pytest.fixture
+def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """A migrated database without a row for this test: the settings that lead to it."""
+    if not postgres.EVERYWHERE:
+        shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "kinfold.sqlite3")
+        return {}
+    url = request.getfixturevalue("migrated_postgres")
+    postgres.empty(url)
+    return {"KINFOLD_DATABASE_URL": url, **postgres.KEYS}
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """A real S3 on loopback, for whoever asks: see `seaweed.py`."""
+    with seaweed_in(tmp_path_factory.mktemp("seaweed")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -88,16 +142,15 @@ COMPILED = Compiled()
 
 
 @pytest.fixture
-def make_house(tmp_path: Path, empty_database: Path, clock: HandClock) -> Iterator[Callable[..., House]]:
-    """Real database file, real keys and sealing; storage and jobs in memory; cheap password hashes."""
+def make_house(tmp_path: Path, own_database: dict[str, str], clock: HandClock) -> Iterator[Callable[..., House]]:
+    """Real database, real keys and sealing; storage and jobs in memory; cheap password hashes."""
     made: list[House] = []
 
     def make(**env: str) -> House:
-        settings = Settings.from_env({"KINFOLD_DATA": str(tmp_path), **env})
-        if not (tmp_path / "kinfold.sqlite3").exists():
-            shutil.copy(empty_database, tmp_path / "kinfold.sqlite3")
+        settings = Settings.from_env({"KINFOLD_DATA": str(tmp_path), **own_database, **env})
         database = Database(settings.database_url)
-        event.listen(database.engine, "connect", without_waiting_for_the_disk)
+        if database.engine.dialect.name == "sqlite":
+            event.listen(database.engine, "connect", without_waiting_for_the_disk)
         made.append(
             House(
                 settings=settings,
@@ -147,6 +200,15 @@ class Person:
 
 
 @dataclass
+class Colleague:
+    """Another member, signed in on one browser."""
+
+    viewer: Member
+    email: str
+    cookie: str
+
+
+@dataclass
 class Family:
     """A group with its owner signed in, and what it has."""
 
@@ -157,6 +219,23 @@ class Family:
     albums: dict[str, OpenAlbum] = field(default_factory=dict)
     photos: dict[str, list[str]] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
+
+    def join(self, name: str, role: Role = Role.EDITOR) -> Colleague:
+        """Somebody is invited, joins and is signed in."""
+        at, tokens, email = self.house.clock.now(), self.house.tokens, f"{name.lower()}-{new_id()[:8]}@example.org"
+        with self.house.database.writing() as session:
+            _, token = groups.invite(session, self.owner, role=role, name=name, tokens=tokens, at=at)
+            account = groups.join(
+                session,
+                invitation=groups.find_invitation(session, token=token, tokens=tokens, at=at),
+                name=name,
+                email=email,
+                password=PASSWORD,
+                passwords=self.house.passwords,
+                at=at,
+            )
+            entered = accounts.sign_in(session, account=account, label="iPhone", stay=True, replaces=None, at=at)
+        return Colleague(entered.member, email, entered.cookie.value)
 
     def album(self, title: str) -> OpenAlbum:
         """A new album."""
@@ -234,6 +313,15 @@ class Family:
             issued = sharing.enrol(session, link=link, cookie=cookie, label="Android phone", at=self.house.clock.now())
             assert issued is not None
         return issued.value
+
+
+def share_as(who: Colleague, family: Family, title: str, name: str) -> Person:
+    """Somebody whom another member than the owner has shared an album with."""
+    owner, family.owner = family.owner, who.viewer
+    try:
+        return family.share(title, name)
+    finally:
+        family.owner = owner
 
 
 def found(house: House, *, group_name: str, name: str, email: str) -> Family:

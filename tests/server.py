@@ -11,11 +11,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.message import Message
 from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -45,7 +45,13 @@ def wait_for(look: Callable[[], T], what: str, seconds: float = 30) -> T:
 
 
 class Server:
-    """One `flask serve`, started in `folder`; everything it writes is in there."""
+    """One `flask serve`, started in `folder`; everything it writes is in there, or where `elsewhere` says."""
+
+    elsewhere: Callable[[Path], Mapping[str, str]] = staticmethod(lambda _folder: {})
+    """The settings that put database and photos of a server in this folder where this run of the tests wants them."""
+
+    disks: ClassVar[list[Path]] = []
+    """The folders of those places: what must not lie on our disk must not lie there either."""
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder = folder
@@ -59,10 +65,16 @@ class Server:
             "TMPDIR": str(self.temporary),
             "KINFOLD_DATA": str(folder / "var"),
             "KINFOLD_PORT": str(self.port),
+            **self.elsewhere(folder),
             **env,
         }
-        self._process: subprocess.Popen[bytes] | None = None
         self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The environment it runs in."""
+        return self._env
 
     def start(self) -> "Server":
         """Start it and wait until it answers."""
@@ -71,7 +83,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", "wsgi:app", "serve"], cwd=PROJECT, env=self._env, stdout=out, stderr=log
             )
-        wait_for(lambda: self.get_status("/readyz") == 200, "the server to be ready")
+        wait_for(lambda: self.get_status("/readyz") == 200, "the server to be ready", 60)
         return self
 
     def stop(self) -> int:
@@ -111,15 +123,20 @@ class Server:
 
     def command(self, *words: str) -> str:
         """What a `flask` command prints."""
-        done = subprocess.run(
+        done = self.try_command(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def try_command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A `flask` command that may fail."""
+        return subprocess.run(
             [sys.executable, "-m", "flask", "--app", "wsgi:app", *words],
             cwd=PROJECT,
             env=self._env,
-            check=True,
             capture_output=True,
             text=True,
+            timeout=60,
         )
-        return done.stdout.strip()
 
     def set_up_address(self) -> str:
         """The address on standard output that Marc is told to open."""

@@ -12,6 +12,7 @@ How it comes that no acknowledged job is lost or run by two workers at once:
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
 from sqlalchemy.orm import Session
 
 from app.config import Settings
-from app.db import Database
+from app.db import CONNECT, Database
 from app.errors import KinfoldError
 from app.jobs.executors import Lock, Locks, locks_for
 from app.jobs.port import Handler, job_id, log, log_failure, perform, subject_of
@@ -57,9 +58,28 @@ TAKE_OVER_EVERY = 2.0
 
 _JSON = DBOSPortableJSONSerializer()
 
+
+class _FewWords(logging.Filter):
+    """Of what the engine says the first line, once in ten seconds. While the database is away it would print a traceback for every look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        words = record.getMessage().partition("\n")[0].partition(": Traceback")[0]
+        record.msg, record.args, record.exc_info, now = words, (), None, time.monotonic()
+        kind = words[:40]
+        if now - self._said.get(kind, -math.inf) < 10:
+            return False
+        self._said[kind] = now
+        return True
+
+
 # The engine would install a handler of its own and say at every start where the database is.
 logging.getLogger("dbos").addHandler(logging.NullHandler())
 logging.getLogger("dbos").setLevel(logging.WARNING)
+logging.getLogger("dbos").addFilter(_FewWords())
 
 
 class ExecutorLost(KinfoldError):
@@ -120,6 +140,10 @@ class EngineJobs:
         )
         return {subject_of(identifier) for identifier in found}
 
+    def clear_finished(self) -> None:
+        """Delete the engine's rows of jobs that ended some time ago, as a worker does by itself."""
+        _clear_finished(self._client)
+
 
 def run_worker(
     settings: Settings,
@@ -168,7 +192,7 @@ def _launch(
         config={
             "name": APPLICATION,
             "system_database_url": _url(database),
-            "db_engine_kwargs": {"hide_parameters": True},
+            "db_engine_kwargs": {"hide_parameters": True, "connect_args": CONNECT[database.engine.dialect.name]},
             "run_migrations": False,
             "application_version": VERSION,
             "executor_id": executor,
@@ -235,11 +259,11 @@ def _sweep(locks: Locks, sweeps: Mapping[str, Callable[[], None]], stop: threadi
         stop.wait(every)
 
 
-def _clear_finished() -> None:
+def _clear_finished(engine: type[DBOS] | DBOSClient = DBOS) -> None:
     """Delete the engine's rows of jobs that ended some time ago. It never does so by itself."""
     before = (datetime.now(UTC) - KEPT).isoformat()
-    while ended := DBOS.list_workflows(completed_before=before, limit=500, load_input=False, load_output=False):
-        DBOS.delete_workflows([job.workflow_id for job in ended])
+    while ended := engine.list_workflows(completed_before=before, limit=500, load_input=False, load_output=False):
+        engine.delete_workflows([job.workflow_id for job in ended])
 
 
 def _url(database: Database) -> str:

@@ -36,6 +36,40 @@ def locks_for(settings: Settings, database: Database) -> Locks:
     return FileLocks(settings.data) if database.engine.dialect.name == "sqlite" else AdvisoryLocks(database.engine)
 
 
+MOST_WORKERS = 64
+
+
+def living_workers(settings: Settings, database: Database) -> int:
+    """How many workers hold their lock just now, on this host or, where the database keeps the locks, on any. Takes none of them."""
+    names = [f"worker-{number}" for number in range(MOST_WORKERS)]
+    if database.engine.dialect.name == "sqlite":
+        return sum(_is_held(settings.data / f"{name}.lock") for name in names)
+    held = sa.text(
+        "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with database.engine.connect() as connection:
+        return len({_advisory_key(name) for name in names}.intersection(connection.scalars(held)))
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _advisory_key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"kinfold {name}".encode()).digest()[:8], signed=True)
+
+
 class FileLocks:
     """One file a name, `<name>.lock`. The kernel lets go of the lock when the process ends, however it ends."""
 
@@ -72,9 +106,8 @@ class AdvisoryLocks:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def take(self, name: str) -> Lock | None:
-        key = int.from_bytes(hashlib.sha256(f"kinfold {name}".encode()).digest()[:8], signed=True)
         connection = self._engine.connect()
-        if connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+        if connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_advisory_key(name)))):
             return _AdvisoryLock(connection)
         connection.close()
         return None

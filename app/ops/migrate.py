@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -41,31 +43,53 @@ def migrate(settings: Settings) -> None:
     config = alembic_config(database.engine)
     try:
         with _one_at_a_time(settings, database):
-            current = _revision(database)
-            script = ScriptDirectory.from_config(config)
-            known = {revision.revision for revision in script.walk_revisions()}
-            if current is not None and current not in known:
+            stands = standing(database)
+            if stands is Standing.NEWER:
                 raise WrongSetting(
                     "This database was used by a newer version of Kinfold. Start that version; nothing was changed."
                 )
-            if current != script.get_current_head():
+            if stands is not Standing.CURRENT:
                 command.upgrade(config, "head")
             prepare_engine(database)
     finally:
         database.close()
 
 
-def _revision(database: Database) -> str | None:
+def why(error: sa.exc.DBAPIError) -> str:
+    """What the database, or the way to it, says about itself: where it is and what is wrong, but nothing of what is in it."""
+    return " ".join(str(error.orig).split()) + ". It can be started again at any time."
+
+
+class Standing(StrEnum):
+    """How a database stands to this version."""
+
+    EMPTY = "empty"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+
+
+def standing(database: Database) -> Standing:
+    """Which version has used a database last. Changes nothing."""
     with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        current = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(alembic_config(database.engine))
+    if current is None:
+        return Standing.EMPTY
+    if current == script.get_current_head():
+        return Standing.CURRENT
+    return Standing.OLDER if current in {revision.revision for revision in script.walk_revisions()} else Standing.NEWER
 
 
 @contextmanager
 def _one_at_a_time(settings: Settings, database: Database) -> Iterator[None]:
     if database.engine.dialect.name == "postgresql":
-        with database.engine.connect() as connection:
-            connection.execute(sa.text("SELECT pg_advisory_lock(7216051)"))
+        # Asking again and again, in no transaction: whoever waited within one would keep the engine's indexes from being built, for ever.
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while not connection.scalar(sa.text("SELECT pg_try_advisory_lock(7216051)")):
+                time.sleep(0.2)
             yield
+            connection.invalidate()  # ends the session, and with it the lock
         return
     descriptor = os.open(settings.data / "migrate.lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
+from unittest import mock
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -36,7 +37,8 @@ class Instance(Server):
     @cached_property
     def house(self) -> House:
         """Its tools in this process, so that not everything has to be clicked together. Jobs that are asked for here are not done."""
-        return replace(open_house(Settings.from_env(self._env)), jobs=InMemoryJobs())
+        with mock.patch.dict(os.environ, self.settings):  # the keys of a bucket are only read from there
+            return replace(open_house(Settings.from_env()), jobs=InMemoryJobs())
 
     def new_set_up(self) -> str:
         """Another set-up address, as `flask group add` prints it."""

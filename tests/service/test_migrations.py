@@ -1,9 +1,5 @@
 """Migrations are written by hand, can be undone, keep what is there, and end at what the models say. On SQLite and on PostgreSQL."""
 
-import os
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,55 +15,14 @@ from app.errors import WrongSetting
 from app.jobs.engine import ENGINE_TABLES
 from app.models import Base
 from app.ops.migrate import alembic_config, migrate
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server of our own in a scratch folder, on loopback: the address of its database."""
-    tools = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not tools:
-        if os.environ.get("KINFOLD_CI"):
-            pytest.fail("PostgreSQL is not installed, and .ci/run does not skip")
-        pytest.skip("PostgreSQL is not installed")
-    tool, folder = tools[-1].parent, tmp_path_factory.mktemp("postgres")
-    as_user: list[str] = []
-    if os.getuid() == 0:  # it refuses to run as root
-        for each in (folder, *folder.parents):
-            if not each.stat().st_mode & 0o001:
-                each.chmod(each.stat().st_mode | 0o011)
-        shutil.chown(folder, "postgres", "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    subprocess.run(
-        [*as_user, tool / "initdb", "-D", folder / "data", "-U", "kinfold", "-A", "trust", "-E", "UTF8"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    control = [*as_user, tool / "pg_ctl", "-D", folder / "data", "-w", "-l", folder / "log"]
-    subprocess.run(
-        [*control, "-o", f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}", "start"], check=True, stdout=subprocess.DEVNULL
-    )
-    try:
-        yield f"postgresql+psycopg://kinfold@127.0.0.1:{port}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=True, stdout=subprocess.DEVNULL)
+from tests.postgres import cluster, scratch_name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty database of each kind."""
-    if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path / 'empty.sqlite3'}")
-    else:
-        server = request.getfixturevalue("postgres")
-        name = f"t{abs(hash(str(tmp_path)))}"
-        admin = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"CREATE DATABASE {name}"))
-        admin.dispose()
-        made = Database(f"{server}/{name}")
+    on_postgres = request.param == "postgresql"
+    made = Database(cluster().database(scratch_name(tmp_path)) if on_postgres else f"sqlite:///{tmp_path / 'empty.sqlite3'}")
     yield made
     made.close()
 

@@ -1,5 +1,6 @@
 """Whoever opens a connection and then says nothing, or says half of it, keeps nobody else from their photos."""
 
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -59,3 +60,22 @@ def test_half_a_form_from_strangers_keeps_only_other_strangers_waiting(server: S
         lambda: stranger.post("/sign-in", token, email="anna@example.org", password=PASSWORD).status == 303,
         "the sign-in to work again",
     )
+
+
+def test_there_is_room_for_all_the_phones_of_a_school(tmp_path: Path) -> None:
+    """Phones keep several connections open that they may need again; the limit of open files that a service starts with is not ours."""
+    usual, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))  # as systemd gives it to the server
+    server = Server(tmp_path)
+    try:
+        server.start()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        with ExitStack() as stack:
+            for _ in range(2000):
+                connect(server, stack, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            began = time.monotonic()
+            assert server.get_status("/healthz") == 200
+            assert time.monotonic() - began < 8
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, most))
+        server.kill()

@@ -5,7 +5,9 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,11 @@ TITLE, CAPTION, GUEST, EMAIL = "Canary Title", "canary caption", "Canary Rose", 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path).start()
-    yield running
-    running.kill()
+    running = Server(tmp_path)
+    try:
+        yield running.start()
+    finally:
+        running.kill()
 
 
 def photo_with_canary(seed: int = 0, size: tuple[int, int] = (1600, 1200)) -> bytes:
@@ -38,16 +42,22 @@ def photo_with_canary(seed: int = 0, size: tuple[int, int] = (1600, 1200)) -> by
     return out.getvalue() + PLACE
 
 
-def everything_on_disk(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            yield str(path.relative_to(folder)), path.read_bytes()
+def everything_on_disk(*folders: Path) -> Iterator[tuple[str, bytes]]:
+    for folder in folders:
+        for path in folder.rglob("*"):
+            with suppress(FileNotFoundError):  # a database tidies up while we look
+                if path.is_file():
+                    yield str(path.relative_to(folder)), path.read_bytes()
 
 
 def assert_nowhere(server: Server, *canaries: bytes) -> None:
-    for name, content in everything_on_disk(server.folder):
+    for name, content in everything_on_disk(server.folder, *server.disks):
         for canary in canaries:
             assert canary not in content, f"{canary!r} lies in the clear in {name}"
+
+
+def is_local(server: Server) -> bool:
+    return "KINFOLD_STORAGE_URL" not in server.settings
 
 
 def all_settled(browser: Browser, album: str, count: int) -> list[dict[str, Any]]:
@@ -74,7 +84,10 @@ def test_attack_10_canaries_of_a_large_upload_are_never_on_a_disk(server: Server
             f"POST {page}/photos HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nCookie: {cookie}\r\nContent-Length: {len(body)}\r\n"
         )
         line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b0und\r\n\r\n".encode() + body[: len(body) // 2])
-        wait_for(lambda: any((server.folder / "var/photos/incoming").iterdir()), "the upload to arrive")
+        if is_local(server):
+            wait_for(lambda: any((server.folder / "var/photos/incoming").iterdir()), "the upload to arrive")
+        else:
+            time.sleep(1)  # it is on its way through our memory
         assert_nowhere(server, PLACE, FILE.encode())
         server.kill()
     assert_nowhere(server, PLACE, FILE.encode())
@@ -105,8 +118,9 @@ def test_nothing_acknowledged_is_lost_when_everything_is_killed_again_and_again(
     photos = all_settled(anna, album, len(acknowledged))
     assert {photo["id"] for photo in photos} == set(acknowledged)
     assert {photo["state"] for photo in photos} == {"ready"}
-    stored = [path for path in (server.folder / "var/photos/albums").rglob("*") if path.is_file()]
-    assert len(stored) >= 3 * len(acknowledged)
+    if is_local(server):
+        stored = [path for path in (server.folder / "var/photos/albums").rglob("*") if path.is_file()]
+        assert len(stored) >= 3 * len(acknowledged)
     assert_nowhere(server, PLACE)
 
 
@@ -137,17 +151,18 @@ def test_it_stops_cleanly_and_starts_again_with_everything(server: Server) -> No
 
 
 def test_the_keys_are_ours_alone_and_standard_output_has_one_line(server: Server) -> None:
-    keys = sorted((server.folder / "var/keys").iterdir())
-    assert [key.name for key in keys] == ["master.key", "secret.key"]
-    assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
+    keys = sorted((server.folder / "var/keys").glob("*"))
+    assert [key.name for key in keys] == ([] if "KINFOLD_MASTER_KEY" in server.settings else ["master.key", "secret.key"])
+    assert {key.stat().st_mode & 0o777 for key in keys} <= {0o600}
     assert len((server.folder / "out").read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize("style", ["plain", "json"])
 def test_no_log_line_says_who_was_here(tmp_path: Path, style: str) -> None:
     """A whole story, and then a search through all that was logged for every name, address, password, cookie and secret address."""
-    server = Server(tmp_path, KINFOLD_LOG=style).start()
+    server = Server(tmp_path, KINFOLD_LOG=style)
     try:
+        server.start()
         anna, rose = Browser(server.base), Browser(server.base)
         address = server.set_up_address()
         anna.set_up(address, email=EMAIL)

@@ -54,7 +54,7 @@ def test_sizes_are_written_as_people_write_them(text: str, size: int) -> None:
         ("MAX_DAYS", "0"),
         ("MAX_DAYS", "366"),
         ("MAX_DAYS", "never"),
-        ("WORKERS", "0"),
+        ("WORKERS", "65"),
         ("THREADS", "1"),
         ("TRUSTED_PROXIES", "-1"),
         ("LOG", "loud"),
