@@ -1,4 +1,4 @@
-"""The forms of signing in and of one's own account."""
+"""The forms of signing in and of one's own account, and the field of every form that asks for the password again."""
 
 from wtforms import BooleanField, EmailField, HiddenField, PasswordField
 
@@ -10,6 +10,12 @@ class SignInForm(KinfoldForm):
     password = PasswordField(validators=[needed("password-missing")])
     stay = BooleanField(default=True)
     next = HiddenField()
+
+
+class ConfirmedForm(KinfoldForm):
+    """A form for what one must be sure about: it asks for the password again, unless it was typed lately (`views.confirmed`)."""
+
+    password = PasswordField()
 
 
 class ChangePasswordForm(KinfoldForm):

@@ -1,16 +1,17 @@
 """Members: signing in and out, passwords, one-time addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, joinedload
 
 from app.accounts import rules
 from app.accounts.models import Account, AddressKind, OneTimeAddress, SignedIn
 from app.activity import service as activity
-from app.activity.models import ActivityKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.errors import NotVisible, Refused, TooOften
 from app.security.passwords import Passwords, check_new_password
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
@@ -70,9 +71,17 @@ def add_member(
     if find_by_email(session, email=email) is not None:
         raise Refused("email-taken")
     account = Account(group_id=group, name=name, email=email, password_hash=passwords.hash(password), role=role, created_at=at)
-    session.add(account)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(account)
+    except IntegrityError:  # somebody took the address at the same moment
+        raise Refused("email-taken") from None
     return account
+
+
+def one_tap_at_a_time(session: Session, viewer: Member) -> None:
+    """Until this transaction ends, whatever else this member does that asks for the same waits: then the second tap sees the first."""
+    session.execute(sa.select(Account.id).where(Account.id == viewer.id).with_for_update(key_share=True))
 
 
 def check_password(session: Session, *, email: str, password: str, passwords: Passwords) -> Account | None:
@@ -110,15 +119,16 @@ def sign_in(session: Session, *, account: Account, label: str, stay: bool, repla
         confirmed_at=at,
     )
     session.add(signed_in)
-    member = as_viewer(account)
-    activity.record(session, ActivityKind.SIGNED_IN, by=member, at=at)
     session.flush()
-    return SignIn(cookie, signed_in, member)
+    return SignIn(cookie, signed_in, as_viewer(account))
 
 
 def needs_password(session: Session, *, cookie: bytes, at: datetime) -> bool:
-    """Whether a browser has to show the password again before something that can't be undone."""
-    confirmed = session.scalars(sa.select(SignedIn.confirmed_at).where(SignedIn.cookie_hash == cookie)).one()
+    """Whether a browser has to show the password again before something that one must be sure about. Raises `NotVisible` when it was
+    signed out meanwhile."""
+    confirmed = session.scalars(sa.select(SignedIn.confirmed_at).where(SignedIn.cookie_hash == cookie)).one_or_none()
+    if confirmed is None:
+        raise NotVisible
     return not rules.confirmed(confirmed, at)
 
 
@@ -161,6 +171,18 @@ def get_account(session: Session, viewer: Member) -> Account:
     if account is None:
         raise NotVisible
     return account
+
+
+def names_of(session: Session, viewer: Member, *, members: Collection[str]) -> dict[str, str]:
+    """What these members of the group are called; who has left is not among them."""
+    rows = session.execute(sa.select(Account.id, Account.name).where(Account.group_id == viewer.group, Account.id.in_(members)))
+    return dict(rows.all())
+
+
+def delete_account(session: Session, *, account: str, at: datetime) -> None:
+    """Forget a member. Sign-ins, one-time addresses and invitations go with the row; what they made for the group stays."""
+    activity.record_deletion(session, DeletionKind.MEMBER, account, at=at)
+    session.execute(sa.delete(Account).where(Account.id == account))
 
 
 def set_password(session: Session, *, account: Account, password: str, passwords: Passwords, at: datetime) -> None:

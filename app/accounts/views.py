@@ -12,7 +12,7 @@ from flask_login import LoginManager, UserMixin
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.accounts import rules, service
-from app.accounts.forms import ChangePasswordForm, ResetForm, SignInForm
+from app.accounts.forms import ChangePasswordForm, ConfirmedForm, ResetForm, SignInForm
 from app.accounts.models import Account, AddressKind, OneTimeAddress
 from app.activity import service as activity
 from app.errors import NotVisible, Refused
@@ -234,7 +234,8 @@ def _count_try(buckets: list[tuple[str, int]]) -> list[str]:
 
 
 def check_own_password(password: str) -> None:
-    """The password of the member who is signed in, once more. Raises `Refused` when it is wrong and `TooOften`.
+    """The password of the member who is signed in, once more; it then need not be asked again for a while. Raises `Refused` when it is
+    wrong and `TooOften`.
 
     To be asked before the writing session begins: others must not wait while we count and hash.
     """
@@ -245,6 +246,31 @@ def check_own_password(password: str) -> None:
         raise Refused("password-wrong")
     with house().database.writing() as write:  # kept even when what follows is refused for another reason
         activity.forget(write, tries)
+        service.confirm(write, cookie=cookie(), at=house().clock.now())
+
+
+def asks_password() -> bool:
+    """Whether this browser has to show the password again before something that one must be sure about."""
+    with house().database.reading() as look:
+        return service.needs_password(look, cookie=cookie(), at=house().clock.now())
+
+
+def confirmed(form: ConfirmedForm) -> bool:
+    """Whether it is the member who sends this form: the password was typed lately, or is right in here; else its field says what is
+    wrong. Raises `TooOften`.
+
+    To be asked before the writing session begins, like `check_own_password`.
+    """
+    if not asks_password():
+        return True
+    try:
+        if not form.password.data:
+            raise Refused("password-missing")
+        check_own_password(form.password.data)
+    except Refused as refusal:
+        form.password.errors = [refusal.reason]
+        return False
+    return True
 
 
 def _buckets(email: str, at: datetime) -> list[tuple[str, int]]:

@@ -14,7 +14,6 @@ class ActivityKind(StrEnum):
     """What can have happened."""
 
     GROUP_FOUNDED = "group-founded"
-    SIGNED_IN = "signed-in"
     SIGN_IN_FAILED = "sign-in-failed"
     PASSWORD_CHANGED = "password-changed"
     ALBUM_MADE = "album-made"
@@ -31,7 +30,8 @@ class ActivityKind(StrEnum):
     ALL_SHARING_STOPPED = "all-sharing-stopped"
     MEMBER_INVITED = "member-invited"
     MEMBER_JOINED = "member-joined"
-    ROLE_CHANGED = "role-changed"
+    OWNER_MADE = "owner-made"
+    EDITOR_MADE = "editor-made"
     MEMBER_REMOVED = "member-removed"
     MEMBER_LEFT = "member-left"
     INVITATION_ENDED = "invitation-ended"
@@ -44,7 +44,10 @@ class Activity(Base):
     keyed hash, never an address."""
 
     __tablename__ = "activity"
-    __table_args__ = (sa.Index("ix_activity_bucket_at", "bucket", "at"), sa.Index("ix_activity_group_id_at", "group_id", "at"))
+    __table_args__ = (
+        sa.Index("ix_activity_bucket_at", "bucket", "at"),
+        sa.Index("ix_activity_group_id_at_id", "group_id", "at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     at: Mapped[datetime]

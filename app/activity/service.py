@@ -1,6 +1,7 @@
-"""Recording what happened, and counting tries so that nobody can guess passwords for ever."""
+"""What happened in a group, noted and told; and counting tries, so that nobody can guess passwords for ever."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -11,6 +12,27 @@ from app.security.viewer import Member
 
 KEPT = timedelta(days=90)
 TRIES_KEPT = timedelta(hours=24)
+PAGE = 50
+"""Rows of `page`."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What happened, the latest first; `more` says whether there is anything older."""
+
+    rows: Sequence[Activity]
+    more: bool
+
+
+def page(session: Session, viewer: Member, *, before: str | None = None) -> Page:
+    """What happened in the member's group, from the newest on or before the row with this id. One statement, the same cost at any depth."""
+    latest_first = (Activity.at, Activity.id)
+    query = sa.select(Activity).where(Activity.group_id == viewer.group)
+    if before is not None:
+        here = sa.select(*latest_first).where(Activity.id == before, Activity.group_id == viewer.group).scalar_subquery()
+        query = query.where(sa.tuple_(*latest_first) < here)
+    found = session.scalars(query.order_by(*(column.desc() for column in latest_first)).limit(PAGE + 1)).all()
+    return Page(found[:PAGE], more=len(found) > PAGE)
 
 
 def record(
@@ -36,9 +58,10 @@ def record_once_an_hour(session: Session, kind: ActivityKind, *, by: Member, at:
     """The same for what comes in batches: "Anna added photos" is told once an hour for an album."""
     noted = sa.select(Activity.id).where(
         Activity.group_id == by.group,
+        Activity.member_id == by.id,
         Activity.kind == kind,
         Activity.album_id == album,
-        Activity.at > at.replace(minute=0, second=0, microsecond=0),
+        Activity.at >= at.replace(minute=0, second=0, microsecond=0),
     )
     if session.scalars(noted.limit(1)).one_or_none() is None:
         record(session, kind, by=by, at=at, album=album)

@@ -1,11 +1,17 @@
 """What all forms share."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
+from flask import Response, make_response, request
 from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import ValidationError
+
+from app.errors import Refused
+from app.web.errors import wants_json
+from app.web.session import SAFE_METHODS
 
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 _JOINERS = {"\u200d", "\u200c", "\ufe0f"}  # needed inside emoji and in several scripts
@@ -32,10 +38,23 @@ def tidy_lines(text: str | None) -> str:
 class KinfoldForm(FlaskForm):  # type: ignore[misc]
     """A form whose errors are reason words; `templates/components/reasons.html` has their sentences."""
 
+    class Meta(FlaskForm.Meta):  # type: ignore[misc]
+        def wrap_formdata(self, form: Any, formdata: Any) -> Any:
+            """What was posted as a form. Flask-WTF would take JSON too, and a field's value then be no text, or no field at all."""
+            submitted = formdata is not None and request.method not in SAFE_METHODS
+            return request.form if submitted else super().wrap_formdata(form, formdata)
+
     @property
     def first_error(self) -> str:
         """The first thing that is wrong with it."""
         return str(next(field.errors[0] for field in self if field.errors))
+
+
+def once_more(form: KinfoldForm, page: Callable[[], str]) -> Response:
+    """The form again with what is wrong in it; a script is told the first of it by `Refused`."""
+    if wants_json():
+        raise Refused(form.first_error)
+    return make_response(page(), 400)
 
 
 class LineField(StringField):  # type: ignore[misc]

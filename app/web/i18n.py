@@ -43,13 +43,18 @@ def day(clock: Clock, moment: datetime) -> str:
 
 def moment(clock: Clock, at: datetime) -> str:
     """22 December, 14:05."""
-    return f"{day(clock, at)}, {local(at):%H:%M}"
+    return f"{day(clock, at)}, {hour(at)}"
 
 
 def when(clock: Clock, at: datetime) -> str:
     """today, yesterday, or the day."""
     past = (local(clock.now()).date() - local(at).date()).days
     return {0: "today", 1: "yesterday"}.get(past) or day(clock, at)
+
+
+def hour(at: datetime) -> str:
+    """14:05."""
+    return f"{local(at):%H:%M}"
 
 
 def size(count: int) -> str:
@@ -69,6 +74,7 @@ def install(app: Flask, clock: Clock) -> None:
         "day": partial(day, clock),
         "moment": partial(moment, clock),
         "when": partial(when, clock),
+        "hour": hour,
         "size": size,
     }
     app.jinja_env.filters.update(filters)
