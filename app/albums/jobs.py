@@ -27,8 +27,7 @@ def keep_promise(house: House, removal_id: str) -> None:
     if removal is None:
         return
     names = [stored.name for stored in house.storage.list(removal.name)] if removal.name.endswith("/") else [removal.name]
-    for name in names:
-        house.storage.delete(name)
+    house.storage.delete(*names)
     with house.database.writing() as session:
         session.execute(sa.delete(Removal).where(Removal.id == removal_id))
 

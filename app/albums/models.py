@@ -12,7 +12,8 @@ from app.ids import new_id
 class Album(Base):
     """An album of a group. Destroying `wrapped_key` destroys every photo in it.
 
-    `cover_id` is no foreign key, because photos point at albums already; a cover that is gone is simply not used.
+    `cover_id` is no foreign key, because photos point at albums already; a cover that is gone is simply not used. `ready` and `ready_bytes`
+    say how many photos can be seen and how much they take, so that nobody has to count a hundred thousand.
     """
 
     __tablename__ = "album"
@@ -23,5 +24,7 @@ class Album(Base):
     sealed_title: Mapped[bytes]
     sealed_description: Mapped[bytes]
     cover_id: Mapped[str | None]
+    ready: Mapped[int] = mapped_column(default=0)
+    ready_bytes: Mapped[int] = mapped_column(sa.BigInteger, default=0)
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))

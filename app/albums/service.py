@@ -1,14 +1,15 @@
 """Albums: made, changed and deleted by members, loaded for the member who asks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.accounts import service as accounts
 from app.activity import service as activity
-from app.activity.models import ActivityKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.albums import rules
 from app.albums.models import Album
 from app.db import UtcTime
@@ -25,7 +26,10 @@ REMOVE_OBJECTS = "remove-objects"
 
 # The rooms of these tables are above this one; what points at an album is known here by name only.
 _PHOTO = sa.table("photo", sa.column("id"), sa.column("album_id"), sa.column("state"))
-_GRANT = sa.table("grant", sa.column("album_id"), sa.column("guest_id"), sa.column("ended_at"), sa.column("expires_at", UtcTime))
+_GUEST = sa.table("guest", sa.column("id"), sa.column("seen_until", UtcTime))
+_GRANT = sa.table(
+    "grant", sa.column("album_id"), sa.column("guest_id"), sa.column("ended_at", UtcTime), sa.column("expires_at", UtcTime)
+)
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,21 @@ def get_album(session: Session, viewer: Member, *, album: str, master: MasterKey
     return open_album(row, master=master)
 
 
+def titles_of(session: Session, viewer: Member, *, albums: Collection[str], master: MasterKey) -> dict[str, str]:
+    """The titles of these albums of the group; what was deleted is not among them."""
+    rows = session.scalars(sa.select(Album).where(Album.group_id == viewer.group, Album.id.in_(albums)))
+    return {row.id: open_album(row, master=master).title for row in rows}
+
+
+def lock_album(session: Session, *, album: str) -> None:
+    """Until this transaction ends nobody else adds photos to the album or takes any away: they are numbered and counted one at a time.
+    (SQLite has one writer anyway.)"""
+    session.execute(sa.select(Album.id).where(Album.id == album).with_for_update())
+
+
 def make_album(session: Session, viewer: Member, *, title: str, description: str, master: MasterKey, at: datetime) -> OpenAlbum:
     """A new, empty album of the member's group. The second tap on the button gives the album that the first one made."""
+    accounts.one_tap_at_a_time(session, viewer)
     twin = _just_made(session, viewer, words=(title, description), master=master, at=at)
     if twin is not None:
         return twin
@@ -129,7 +146,24 @@ def delete_album(session: Session, viewer: Member, *, album: OpenAlbum, confirm:
         raise Refused("title-differs", title=album.title)
     remove_objects(session, names=[f"albums/{album.id}/"], group=viewer.group, jobs=jobs, at=at)
     activity.record(session, ActivityKind.ALBUM_DELETED, by=viewer, at=at)
+    activity.record_deletion(session, DeletionKind.ALBUM, album.id, at=at)
+    _remember_who_saw(session, album, at=at)
     session.execute(sa.delete(Album).where(Album.id == album.id))
+
+
+def _remember_who_saw(session: Session, album: OpenAlbum, *, at: datetime) -> None:
+    """Until when each person saw an album, now that what said so goes with it: they are forgotten so long after that, and no earlier."""
+    end = sa.func.coalesce(_GRANT.c.ended_at, _GRANT.c.expires_at, type_=UtcTime())
+    until = (
+        sa.select(sa.case((end < at, end), else_=sa.literal(at, UtcTime())))
+        .where(_GRANT.c.album_id == album.id, _GRANT.c.guest_id == _GUEST.c.id)
+        .scalar_subquery()
+    )
+    session.execute(
+        sa.update(_GUEST)
+        .where(_GUEST.c.id.in_(sa.select(_GRANT.c.guest_id).where(_GRANT.c.album_id == album.id)))
+        .values(seen_until=sa.case((_GUEST.c.seen_until > until, _GUEST.c.seen_until), else_=until))
+    )
 
 
 def _just_made(session: Session, viewer: Member, *, words: tuple[str, str], master: MasterKey, at: datetime) -> OpenAlbum | None:

@@ -38,8 +38,7 @@ def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
         if removal is not None:
             keep_promise(house, removal)
         else:  # it was deleted while we worked
-            for each in written:
-                house.storage.delete(each.object_name)
+            house.storage.delete(*(each.object_name for each in written))
 
     return {PREPARE_PHOTO: prepare_photo}
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.activity import service as activity
 from app.activity.models import ActivityKind
 from app.albums.models import Album
-from app.albums.service import OpenAlbum, open_album, promise_removal, remove_objects
+from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
 from app.errors import Refused
 from app.groups.models import Group
 from app.ids import new_id
@@ -22,7 +22,7 @@ from app.ingest import rules
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
 from app.media.models import Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
-from app.media.service import saved_name
+from app.media.service import UNFINISHED, count_ready, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.storage.sealed import SealedKey
@@ -79,9 +79,10 @@ class Written:
 
 def room_left(session: Session, *, group: str, quota: int) -> int:
     """How many bytes a group may still store; its own quota goes before the instance's."""
-    used = session.scalars(sa.select(sa.func.coalesce(sa.func.sum(Photo.stored), 0)).where(Photo.group_id == group)).one()
-    own = session.scalars(sa.select(Group.quota).where(Group.id == group)).one()
-    return max(0, (quota if own is None else own) - used)
+    ready = sa.select(sa.func.sum(Album.ready_bytes)).where(Album.group_id == group).scalar_subquery()
+    others = sa.select(sa.func.sum(Photo.stored)).where(Photo.group_id == group, Photo.state.in_(UNFINISHED)).scalar_subquery()
+    own, *used = session.execute(sa.select(Group.quota, ready, others).where(Group.id == group)).one()
+    return max(0, (quota if own is None else own) - sum(int(each or 0) for each in used))
 
 
 def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arrived, jobs: Jobs, at: datetime) -> Receipt:
@@ -89,7 +90,7 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
 
     The same bytes twice in an album are one photo; when they were refused before, they get another chance.
     """
-    session.execute(sa.select(Album.id).where(Album.id == album.id).with_for_update())  # numbers are given one at a time
+    lock_album(session, album=album.id)
     known = session.execute(
         sa.select(Photo, Upload)
         .outerjoin(Upload, Upload.photo_id == Photo.id)
@@ -142,6 +143,7 @@ def give_back(session: Session, *, waiting: Taken) -> None:
 def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], at: datetime) -> str | None:
     """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
     object, to be kept after the commit; None when the photo was deleted or done meanwhile."""
+    lock_album(session, album=waiting.key.album_id)
     found = _still_waiting(session, waiting)
     if found is None:
         return None
@@ -167,6 +169,7 @@ def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: S
     photo.removed = list(decoded.removed)
     photo.stored = sum(each.sealed.size for each in written)
     photo.changed_at = at
+    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     session.delete(upload)
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
 
@@ -180,7 +183,7 @@ def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: dat
 
 def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
     """Try a refused photo again. Raises `Refused` when its file is not there any more."""
-    upload = session.get(Upload, photo.id)
+    upload = session.get(Upload, photo.id, with_for_update=True)
     if photo.state is not PhotoState.REFUSED or upload is None or upload.object_name is None:
         raise Refused("nothing-to-retry")
     upload.attempts, upload.keep_until = 0, None
@@ -193,9 +196,9 @@ def list_in_states(session: Session, *, album: OpenAlbum, states: Sequence[Photo
         sa.select(Photo, Upload)
         .outerjoin(Upload, Upload.photo_id == Photo.id)
         .where(Photo.album_id == album.id, Photo.state.in_(states))
-        .order_by(Photo.number)
-    )
-    return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in rows]
+    )  # sorted here: asked for the order, SQLite reads a whole album along its numbers to find the few that are not ready
+    in_order = sorted(rows, key=lambda row: row[0].number)
+    return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in in_order]
 
 
 def enqueue_forgotten(session: Session, *, jobs: Jobs, at: datetime) -> int:
@@ -212,7 +215,8 @@ def enqueue_forgotten(session: Session, *, jobs: Jobs, at: datetime) -> int:
 
 def drop_old_uploads(session: Session, *, jobs: Jobs, at: datetime) -> None:
     """Destroy the files of refused photos whose week is over."""
-    rows = session.execute(sa.select(Photo, Upload).join(Upload, Upload.photo_id == Photo.id).where(Upload.keep_until <= at))
+    over = sa.select(Photo, Upload).join(Upload, Upload.photo_id == Photo.id).where(Upload.keep_until <= at)
+    rows = session.execute(over.with_for_update(of=Upload)).all()
     for photo, upload in rows:
         _destroy_file(session, photo, upload, jobs=jobs, at=at)
 

@@ -40,6 +40,4 @@ class UnclaimedObjects:
             )
             return
         self._seen = {name: self._seen.get(name, now) for name in unclaimed}
-        for name, since in self._seen.items():
-            if now - since > UNCLAIMED.total_seconds():
-                self._house.storage.delete(name)
+        self._house.storage.delete(*(name for name, since in self._seen.items() if now - since > UNCLAIMED.total_seconds()))

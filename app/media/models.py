@@ -46,8 +46,9 @@ class Photo(Base):
         sa.UniqueConstraint("album_id", "fingerprint"),
         sa.UniqueConstraint("album_id", "number"),
         sa.Index("ix_photo_album_id_state_taken_at_number", "album_id", "state", "taken_at", "number"),
+        sa.Index("ix_photo_album_id_state_changed_at", "album_id", "state", "changed_at"),
         sa.Index("ix_photo_state_changed_at", "state", "changed_at"),
-        sa.Index("ix_photo_group_id_stored", "group_id", "stored"),
+        sa.Index("ix_photo_group_id_state_stored", "group_id", "state", "stored"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -66,7 +67,7 @@ class Photo(Base):
     removed: Mapped[list[str]] = mapped_column(sa.JSON)
     stored: Mapped[int] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
-    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+    created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
     changed_at: Mapped[datetime]
     renditions: Mapped[list["Rendition"]] = relationship(passive_deletes=True, lazy="raise")
 

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity import service as activity
-from app.activity.models import ActivityKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
-from app.albums.service import OpenAlbum, open_album, remove_objects
+from app.albums.service import OpenAlbum, lock_album, open_album, remove_objects
 from app.errors import NotVisible
 from app.jobs.port import Jobs
 from app.media.models import Photo, PhotoState, Rendition, Upload
@@ -22,6 +22,8 @@ from app.security.viewer import Member
 
 PAGE = 60
 """Photos on one page of an album."""
+
+UNFINISHED = (PhotoState.RECEIVED, PhotoState.REFUSED)
 
 _ORDER = (Photo.taken_at, Photo.number)
 
@@ -113,16 +115,32 @@ def covers(session: Session, *, albums: Sequence[Album]) -> dict[str, Photo]:
 
 
 def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Counts]:
-    """The same counts for several albums at once."""
-    rows = session.execute(
+    """The same counts for several albums at once. Only what is not ready is counted here; how much is, the album knows."""
+    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready).where(Album.id.in_(albums))
+    unfinished = (
         sa.select(Photo.album_id, Photo.state, sa.func.count())
-        .where(Photo.album_id.in_(albums))
+        .where(Photo.album_id.in_(albums), Photo.state.in_(UNFINISHED))
         .group_by(Photo.album_id, Photo.state)
     )
     found: dict[str, dict[str, int]] = {}
-    for album, state, number in rows:
+    for album, state, number in session.execute(sa.union_all(ready, unfinished)):
         found.setdefault(album, {})[state.value] = number
     return {album: Counts(**states) for album, states in found.items()}
+
+
+def count_ready(session: Session, *, album: str, photos: int, stored: int) -> None:
+    """So many photos of an album more can be seen, and take so many bytes; or fewer. For a caller who has locked the album."""
+    more = {"ready": Album.ready + photos, "ready_bytes": Album.ready_bytes + stored}
+    session.execute(sa.update(Album).where(Album.id == album).values(more))
+
+
+def count_again(session: Session) -> None:
+    """Count what is ready in every album anew: for whoever has put photos in or taken them out by another way than `make_ready` and
+    `delete_photos`, as restoring a backup does."""
+    ready = Photo.album_id == Album.id, Photo.state == PhotoState.READY
+    number = sa.select(sa.func.count()).select_from(Photo).where(*ready).scalar_subquery()
+    stored = sa.select(sa.func.coalesce(sa.func.sum(Photo.stored), 0)).where(*ready).scalar_subquery()
+    session.execute(sa.update(Album).values(ready=number, ready_bytes=stored), execution_options={"synchronize_session": False})
 
 
 def caption(photo: Photo, key: AlbumKey) -> str:
@@ -139,20 +157,22 @@ def set_caption(photo: Photo, key: AlbumKey, *, text: str, at: datetime) -> None
 def delete_photos(session: Session, viewer: Member, *, album: str, photos: Sequence[str], jobs: Jobs, at: datetime) -> int:
     """Destroy photos of one album of the member's group: keys and rows now, objects by a job. Ids of other albums are passed over, and
     one that is gone already is no error (two tabs, a second tap). Returns how many there were."""
-    doomed = list(
-        session.scalars(
-            sa.select(Photo.id)
-            .join(Album, Album.id == Photo.album_id)
-            .where(Photo.id.in_(photos), Photo.album_id == album, Album.group_id == viewer.group)
-        )
-    )
-    if not doomed:
+    lock_album(session, album=album)
+    found = session.execute(
+        sa.select(Photo.id, Photo.state, Photo.stored)
+        .join(Album, Album.id == Photo.album_id)
+        .where(Photo.id.in_(photos), Photo.album_id == album, Album.group_id == viewer.group)
+    ).all()
+    if not found:
         return 0
+    doomed, ready = [row.id for row in found], [row.stored for row in found if row.state is PhotoState.READY]
     objects = list(session.scalars(sa.select(Rendition.object_name).where(Rendition.photo_id.in_(doomed))))
     objects += session.scalars(sa.select(Upload.object_name).where(Upload.photo_id.in_(doomed), Upload.object_name.is_not(None)))
     remove_objects(session, names=objects, group=viewer.group, jobs=jobs, at=at)
     session.execute(sa.delete(Photo).where(Photo.id.in_(doomed)))
+    count_ready(session, album=album, photos=-len(ready), stored=-sum(ready))
     activity.record(session, ActivityKind.PHOTOS_DELETED, by=viewer, at=at, album=album)
+    activity.record_deletion(session, DeletionKind.PHOTO, *doomed, at=at)
     return len(doomed)
 
 

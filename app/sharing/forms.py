@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from wtforms import BooleanField, PasswordField, StringField
+from wtforms import BooleanField, SelectMultipleField, StringField
 
+from app.accounts.forms import ConfirmedForm
 from app.errors import Refused
 from app.sharing import rules
 from app.web.forms import KinfoldForm, LineField, at_most, needed
@@ -58,5 +59,9 @@ class GuestForm(KinfoldForm):
     name = LineField(validators=[needed("name-missing"), at_most(100, "name-too-long")])
 
 
-class StopAllForm(KinfoldForm):
-    password = PasswordField()
+class RemoveMemberForm(ConfirmedForm):
+    """The people and links of a member that end together with the account; `everybody` means all of those people."""
+
+    guest = SelectMultipleField(choices=[], validate_choice=False)
+    everybody = BooleanField(false_values=NO)
+    link = SelectMultipleField(choices=[], validate_choice=False)

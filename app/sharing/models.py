@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.albums.models import Album
 from app.db import Base, word
 from app.ids import new_id
+from app.sharing import rules
 
 
 class EndedBy(StrEnum):
@@ -19,26 +20,46 @@ class EndedBy(StrEnum):
 
 
 class Guest(Base):
-    """A named person without an account. Belongs to a group."""
+    """A named person without an account. Belongs to a group.
+
+    `folded` is the name as names are compared, sorted and searched, on every database alike; it follows `name`. `shared_at` is when
+    somebody last shared with them, at first when they were added. `seen_until` is until when they saw an album that was deleted since, so
+    that we know when to forget them.
+    """
 
     __tablename__ = "guest"
+    __table_args__ = (
+        sa.Index("ix_guest_group_id_folded_id", "group_id", "folded", "id"),
+        sa.Index("ix_guest_group_id_shared_at_id", "group_id", "shared_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    group_id: Mapped[str] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"), index=True)
+    group_id: Mapped[str] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"))
     name: Mapped[str]
+    folded: Mapped[str]
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
+    shared_at: Mapped[datetime]
+    seen_until: Mapped[datetime | None]
+
+    @validates("name")
+    def _fold(self, _field: str, name: str) -> str:
+        self.folded = rules.folded(name)
+        return name
 
 
 class Grant(Base):
     """This guest may see this album until `expires_at`, and may or may not save. One row for each guest and album."""
 
     __tablename__ = "grant"
-    __table_args__ = (sa.UniqueConstraint("guest_id", "album_id"),)
+    __table_args__ = (
+        sa.UniqueConstraint("guest_id", "album_id"),
+        sa.Index("ix_grant_album_id_ended_at_expires_at", "album_id", "ended_at", "expires_at"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"))
-    album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"), index=True)
+    album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"))
     may_save: Mapped[bool]
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))

@@ -3,6 +3,7 @@
 `app/viewing/media.py` decides the same about photo bytes in one SQL statement; a test holds the two against each other.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -19,6 +20,9 @@ SAME_TAP = timedelta(minutes=10)
 
 DEVICE_UNUSED = timedelta(days=90)
 DEVICE_LASTS = timedelta(days=365)
+
+FORGOTTEN_AFTER = timedelta(days=90)
+"""How long a person's name is kept when nothing is shared with them any more."""
 
 
 class LinkState(StrEnum):
@@ -45,6 +49,11 @@ class Sight(StrEnum):
     ALBUMS = "albums"
     CLOSED = "closed"
     NOTHING = "nothing"
+
+
+def folded(name: str) -> str:
+    """A name as names are compared: Zoe finds ZOË."""
+    return "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each)).casefold()
 
 
 def link_state(
@@ -86,6 +95,12 @@ def sight(grants: Sequence[tuple[GrantState, datetime]]) -> Sight:
 def device_live(*, expires_at: datetime, unused_after: datetime, ended_at: datetime | None, at: datetime) -> bool:
     """A device ends when it is removed, when nobody has used it for long, and in any case after a year."""
     return ended_at is None and at < expires_at and at < unused_after
+
+
+def forgotten_at(*, shared_at: datetime, ends: Sequence[datetime]) -> datetime:
+    """When a person is forgotten, unless more is shared with them: counted from the end of the last album they see or saw, and from when
+    somebody last shared with them or added them."""
+    return max([shared_at, *ends]) + FORGOTTEN_AFTER
 
 
 def usual_days(max_days: int) -> int:

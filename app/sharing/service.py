@@ -3,7 +3,7 @@
 Two kinds of callers: members, who load what belongs to their group, and guests' devices, whose door is `get_shared_album`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -11,12 +11,14 @@ from typing import TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
+from app.accounts import service as accounts
 from app.accounts.models import Account
 from app.activity import service as activity
-from app.activity.models import ActivityKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.albums.rules import SECOND_TAP
 from app.albums.service import OpenAlbum, open_album
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
+from app.groups import service as groups
 from app.security.sealing import MasterKey
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
 from app.security.viewer import Device, Member, Nobody, Viewer
@@ -25,6 +27,19 @@ from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
 from app.sharing.rules import GrantState, LinkState, Sight
 
 OfGuest = TypeVar("OfGuest", Grant, Link, DeviceRow)
+
+PEOPLE = 50
+"""People on one page."""
+
+_ORDER = (Guest.folded, Guest.id)
+
+
+@dataclass(frozen=True)
+class GuestPage:
+    """Some of the people of a group; `more` says whether there are others after them."""
+
+    guests: Sequence[Guest]
+    more: bool
 
 
 @dataclass(frozen=True)
@@ -54,16 +69,34 @@ class Sharing:
     people: int
     links: int
     devices: int
+    invitations: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a member has brought in that is still good: people who see something now, and links that still let phones in or whose phones
+    are still let in."""
+
+    guests: Sequence[Guest]
+    links: Sequence[Link]
 
 
 # --- what members do -------------------------------------------------------------------------------------------------
 
 
-def list_guests(session: Session, viewer: Member) -> Sequence[Guest]:
-    """The people of the member's group, by name."""
-    return session.scalars(
-        sa.select(Guest).where(Guest.group_id == viewer.group).order_by(sa.func.lower(Guest.name), Guest.id)
-    ).all()
+def guest_page(session: Session, viewer: Member, *, wanted: str = "", after: str | None = None, size: int = PEOPLE) -> GuestPage:
+    """The people of the member's group by name, after one of them or from the beginning; those with `wanted` in their name. One
+    statement, the same cost at any depth. A cursor that is nobody of this group (they were deleted meanwhile) gives an empty page."""
+    query = _called(viewer, wanted).order_by(*_ORDER).limit(size + 1)
+    if after is not None:
+        here = sa.select(*_ORDER).where(Guest.id == after, Guest.group_id == viewer.group).scalar_subquery()
+        query = query.where(sa.tuple_(*_ORDER) > here)
+    return _page(session, query, size)
+
+
+def lately_shared_with(session: Session, viewer: Member, *, wanted: str = "", size: int) -> GuestPage:
+    """The people of the member's group, or those with `wanted` in their name, whom somebody has shared with last."""
+    return _page(session, _called(viewer, wanted).order_by(Guest.shared_at.desc(), Guest.id.desc()).limit(size + 1), size)
 
 
 def get_guest(session: Session, viewer: Member, *, guest: str) -> Guest:
@@ -76,16 +109,17 @@ def get_guest(session: Session, viewer: Member, *, guest: str) -> Guest:
 
 def add_guest(session: Session, viewer: Member, *, name: str, at: datetime) -> Guest:
     """A new person, who may see nothing yet."""
-    guest = Guest(group_id=viewer.group, name=name, created_at=at, created_by=viewer.id)
+    guest = Guest(group_id=viewer.group, name=name, created_at=at, created_by=viewer.id, shared_at=at)
     session.add(guest)
     session.flush()
     return guest
 
 
 def same_name(session: Session, viewer: Member, *, name: str) -> Guest | None:
-    """Somebody of the group who is called the same, to ask whether it is them."""
-    wanted = name.casefold()
-    return next((guest for guest in list_guests(session, viewer) if guest.name.casefold() == wanted), None)
+    """Somebody of the group who is called the same, to ask whether it is them. Of two taps the second sees whom the first added."""
+    accounts.one_tap_at_a_time(session, viewer)
+    same = sa.select(Guest).where(Guest.group_id == viewer.group, Guest.folded == rules.folded(name))
+    return session.scalars(same.order_by(Guest.shared_at.desc(), Guest.id).limit(1)).one_or_none()
 
 
 def just_shared(session: Session, viewer: Member, *, album: str, guest: str, at: datetime) -> bool:
@@ -109,7 +143,7 @@ def share(
 ) -> Shared:
     """The one-tap way: the guest may see the album, and here is a new link for them."""
     granted = give(session, viewer, album=album, guest=guest, until=until, may_save=may_save, at=at)
-    link, token = make_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
+    link, token = _new_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
     return Shared(guest, granted, link, token)
 
 
@@ -117,12 +151,14 @@ def give(
     session: Session, viewer: Member, *, album: OpenAlbum, guest: Guest, until: datetime, may_save: bool, at: datetime
 ) -> Grant:
     """The guest may see the album until then: a new grant, or another date for the one there is."""
+    _lock_guest(session, guest)
     grant = session.scalars(sa.select(Grant).where(Grant.guest_id == guest.id, Grant.album_id == album.id)).one_or_none()
     if grant is None:
         grant = Grant(guest_id=guest.id, album_id=album.id, created_at=at)
         session.add(grant)
     grant.expires_at, grant.may_save, grant.created_by = until, may_save, viewer.id
     grant.ended_at = grant.ended_by = None
+    guest.shared_at = at
     activity.record(session, ActivityKind.SHARED, by=viewer, at=at, guest=guest.id, album=album.id)
     session.flush()
     return grant
@@ -132,6 +168,15 @@ def make_link(
     session: Session, viewer: Member, *, guest: Guest, until: datetime, tokens: Tokens, at: datetime
 ) -> tuple[Link, str]:
     """A new link; the ones before let nobody in any more, and the devices that they let in stay."""
+    made = _new_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
+    activity.record(session, ActivityKind.LINK_MADE, by=viewer, at=at, guest=guest.id)
+    return made
+
+
+def _new_link(
+    session: Session, viewer: Member, *, guest: Guest, until: datetime, tokens: Tokens, at: datetime
+) -> tuple[Link, str]:
+    _lock_guest(session, guest)
     session.execute(
         sa.update(Link)
         .where(Link.guest_id == guest.id, Link.revoked_at.is_(None), Link.replaced_at.is_(None))
@@ -148,7 +193,6 @@ def make_link(
         expires_at=until,
     )
     session.add(link)
-    activity.record(session, ActivityKind.LINK_MADE, by=viewer, at=at, guest=guest.id)
     session.flush()
     return link, issued.value
 
@@ -210,14 +254,45 @@ def remove_device(session: Session, viewer: Member, *, device: str, at: datetime
 
 def stop_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
     """End everything that a person sees, has and holds."""
-    _stop(session, [guest.id], at=at)
+    _stop(session, sa.select(Guest.id).where(Guest.id == guest.id), at=at)
     activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=guest.id)
 
 
 def stop_all(session: Session, viewer: Member, *, at: datetime) -> None:
-    """The red button: end everything that the group shares."""
-    _stop(session, [guest.id for guest in list_guests(session, viewer)], at=at)
+    """The red button: end everything that the group shares, and every invitation to it."""
+    groups.end_invitations(session, viewer)
+    _stop(session, sa.select(Guest.id).where(Guest.group_id == viewer.group), at=at)
     activity.record(session, ActivityKind.ALL_SHARING_STOPPED, by=viewer, at=at)
+
+
+def made_by(session: Session, viewer: Member, *, member: str, at: datetime) -> Made:
+    """What a member of the group has brought in, and what would outlast their account."""
+    seeing = sa.select(Grant.guest_id).where(*live_grant(at))
+    guests = sa.select(Guest).where(Guest.group_id == viewer.group, Guest.created_by == member, Guest.id.in_(seeing))
+    let_in = sa.exists().where(DeviceRow.link_id == Link.id, *live_device(at))  # its phones outlast a link that is over or replaced
+    good = sa.or_(sa.and_(*live_link(at)), sa.and_(Link.revoked_at.is_(None), let_in))
+    links = (
+        sa.select(Link)
+        .join(Link.guest)
+        .where(Guest.group_id == viewer.group, Link.created_by == member, good)
+        .options(contains_eager(Link.guest))
+    )
+    return Made(
+        session.scalars(guests.order_by(*_ORDER)).all(),
+        session.scalars(links.order_by(*_ORDER, Link.created_at.desc())).all(),
+    )
+
+
+def end_made(
+    session: Session, viewer: Member, *, made: Made, guests: Collection[str], links: Collection[str], at: datetime
+) -> None:
+    """End some of what a member has brought in: everything of these people, and these links with the phones that they let in."""
+    for guest in made.guests:
+        if guest.id in guests:
+            stop_guest(session, viewer, guest=guest, at=at)
+    for link in made.links:
+        if link.id in links and link.guest_id not in guests:
+            revoke_link(session, viewer, link=link.id, at=at)
 
 
 def rename_guest(guest: Guest, *, name: str) -> None:
@@ -228,6 +303,7 @@ def rename_guest(guest: Guest, *, name: str) -> None:
 def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
     """Forget a person: what they see, their links and devices go with them."""
     activity.record(session, ActivityKind.GUEST_DELETED, by=viewer, at=at)
+    activity.record_deletion(session, DeletionKind.GUEST, guest.id, at=at)
     session.execute(sa.delete(Guest).where(Guest.id == guest.id))
 
 
@@ -256,14 +332,17 @@ def list_devices(session: Session, *, guest: Guest, at: datetime) -> Sequence[De
     ).all()
 
 
-def who_sees(session: Session, *, album: str, at: datetime) -> Sequence[Guest]:
-    """The people who may see an album now."""
-    return session.scalars(
-        sa.select(Guest)
-        .join(Grant, Grant.guest_id == Guest.id)
-        .where(Grant.album_id == album, *live_grant(at))
-        .order_by(Guest.name)
-    ).all()
+def who_sees(session: Session, *, album: str, at: datetime, names: int) -> tuple[Sequence[Guest], int]:
+    """A few of the people who may see an album now, those who may for longest, by name; and how many there are in all."""
+    live = Grant.album_id == album, *live_grant(at)
+    order = (
+        Grant.ended_at.desc(),
+        Grant.expires_at.desc(),
+    )  # the index, backwards: PostgreSQL does not see that the first is always empty
+    longest = sa.select(Grant).where(*live).order_by(*order).limit(names).subquery()
+    number = sa.select(sa.func.count()).select_from(Grant).where(*live).scalar_subquery()
+    rows = session.execute(sa.select(Guest, number).join(longest, longest.c.guest_id == Guest.id).order_by(*_ORDER)).all()
+    return [row[0] for row in rows], rows[0][1] if rows else 0
 
 
 def people_by_album(session: Session, *, albums: Sequence[str], at: datetime) -> dict[str, int]:
@@ -304,6 +383,7 @@ def how_much_is_shared(session: Session, viewer: Member, *, at: datetime) -> Sha
             sa.select(Link.id).where(Link.guest_id.in_(guests), *live_link(at)),
         ),
         _count(session, sa.select(DeviceRow.id).where(DeviceRow.guest_id.in_(guests), *live_device(at))),
+        len(groups.list_invitations(session, viewer, at=at)),
     )
 
 
@@ -356,6 +436,12 @@ def state_of_grant(grant: Grant, at: datetime) -> GrantState:
     )
 
 
+def forgotten_at(guest: Guest, grants: Sequence[Grant]) -> datetime:
+    """When a person with these grants is forgotten, unless more is shared with them."""
+    ends = [grant.ended_at or grant.expires_at for grant in grants]
+    return rules.forgotten_at(shared_at=guest.shared_at, ends=ends + ([guest.seen_until] if guest.seen_until else []))
+
+
 def check_link_opens(link: Link, at: datetime) -> None:
     """A link that lets in, or needs one more place, passes. Raises `NotVisible` when a member ended it and `LinkEnded` past its date."""
     state = state_of_link(link, at)
@@ -375,6 +461,9 @@ def enrol(
     many as there are. Returns None when no place is left.
     """
     if opened_by is not None:
+        session.execute(
+            sa.select(Link.id).where(Link.id == link.id).with_for_update()
+        )  # of two taps at once one waits for the other
         again = session.scalars(
             sa.select(DeviceRow).where(
                 DeviceRow.link_id == link.id,
@@ -466,11 +555,15 @@ def get_shared_album(session: Session, viewer: Device, *, album: str, master: Ma
     raise NotVisible
 
 
+def names_of(session: Session, viewer: Member, *, guests: Collection[str]) -> dict[str, str]:
+    """What these people of the group are called; who was deleted is not among them."""
+    rows = session.execute(sa.select(Guest.id, Guest.name).where(Guest.group_id == viewer.group, Guest.id.in_(guests)))
+    return dict(rows.all())
+
+
 def guests_of(session: Session, viewer: Device) -> Sequence[Guest]:
     """The people whose device this is."""
-    return session.scalars(
-        sa.select(Guest).where(Guest.id.in_(viewer.guests)).order_by(sa.func.lower(Guest.name), Guest.id)
-    ).all()
+    return session.scalars(sa.select(Guest).where(Guest.id.in_(viewer.guests)).order_by(*_ORDER)).all()
 
 
 # --- what time does --------------------------------------------------------------------------------------------------
@@ -486,6 +579,15 @@ def end_what_is_over(session: Session, *, at: datetime) -> None:
     session.execute(sa.update(Link).where(Link.ended_at.is_(None), Link.expires_at <= at).values(ended_at=Link.expires_at))
     over = sa.or_(DeviceRow.expires_at <= at, DeviceRow.unused_after <= at)
     session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None), over).values(ended_at=at))
+
+
+def forget_people(session: Session, *, at: datetime) -> None:
+    """Forget everybody with whom nothing has been shared for so long: their names, links and devices."""
+    last = at - rules.FORGOTTEN_AFTER
+    lately = sa.exists().where(Grant.guest_id == Guest.id, sa.func.coalesce(Grant.ended_at, Grant.expires_at) > last)
+    unseen = sa.or_(Guest.seen_until.is_(None), Guest.seen_until <= last)
+    forgotten = session.scalars(sa.delete(Guest).where(Guest.shared_at <= last, unseen, ~lately).returning(Guest.id))
+    activity.record_deletion(session, DeletionKind.GUEST, *forgotten, at=at)
 
 
 # --- the rules of `rules.py`, in SQL -----------------------------------------------------------------------------------
@@ -504,6 +606,17 @@ def live_grant(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 def live_device(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
     """The rule of `rules.device_live`, in SQL."""
     return DeviceRow.ended_at.is_(None), DeviceRow.expires_at > at, DeviceRow.unused_after > at
+
+
+def _called(viewer: Member, wanted: str) -> sa.Select[Guest]:
+    """The people of a member's group with these letters in their name, whatever their case and accents."""
+    own, letters = sa.select(Guest).where(Guest.group_id == viewer.group), rules.folded(wanted.strip())
+    return own.where(Guest.folded.contains(letters, autoescape=True)) if letters else own
+
+
+def _page(session: Session, query: sa.Select[Guest], size: int) -> GuestPage:
+    found = session.scalars(query).all()
+    return GuestPage(found[:size], more=len(found) > size)
 
 
 def _grants(session: Session, *which: sa.ColumnElement[bool]) -> list[tuple[Grant, str]]:
@@ -534,7 +647,12 @@ def _of_group(session: Session, viewer: Member, kind: type[OfGuest], row: str) -
     return found
 
 
-def _stop(session: Session, guests: Sequence[str], *, at: datetime) -> None:
+def _lock_guest(session: Session, guest: Guest) -> None:
+    """Two members who share with one person at once, or one who taps twice, do so one after the other."""
+    session.execute(sa.select(Guest.id).where(Guest.id == guest.id).with_for_update(key_share=True))
+
+
+def _stop(session: Session, guests: sa.Select[str], *, at: datetime) -> None:
     _end_grants(session, Grant.guest_id.in_(guests), at=at)
     session.execute(sa.update(Link).where(Link.guest_id.in_(guests), Link.revoked_at.is_(None)).values(revoked_at=at))
     _end_devices(session, DeviceRow.guest_id.in_(guests), at=at)

@@ -4,34 +4,42 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import segno
 from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from flask import session as form_session
 from flask_wtf.csrf import CSRFError
-from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from app.accounts import service as accounts
-from app.accounts.views import check_own_password
+from app.accounts.forms import ConfirmedForm
+from app.accounts.views import confirmed
 from app.albums import service as albums
 from app.albums.service import OpenAlbum
 from app.errors import Refused
+from app.groups import service as groups
 from app.media import service as media
 from app.media.tiles import tile
 from app.security.permissions import Action, Asks
 from app.security.tokens import cookie_digest
 from app.security.viewer import Device, Member, Viewer
 from app.sharing import rules, service
-from app.sharing.forms import GiveForm, GuestForm, PeriodForm, ShareForm, StopAllForm
+from app.sharing.forms import GiveForm, GuestForm, PeriodForm, RemoveMemberForm, ShareForm
 from app.sharing.models import DeviceRow, Grant, Guest, Link
 from app.sharing.rules import GrantState, LinkState
+from app.sharing.service import Made
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
 from app.web.errors import wants_json
+from app.web.forms import once_more, tidy
 from app.web.labels import device_label
+from app.web.qr import qr_svg
 from app.web.session import house, session
 from app.web.viewer import cookie, credential, give_cookie, member, note_visit, sent_cookie, take_cookie
 
 pages = Blueprint("sharing", __name__)
+
+OFFERED = 12
+"""People whom the share page offers for one tap; the others are found by name."""
+
+PEOPLE_FOR_SCRIPTS = 500
+"""People in one JSON list: everybody but in a large school. Its `next` says where it goes on."""
 
 Grants = Sequence[tuple[Grant, OpenAlbum, GrantState]]
 Links = Sequence[tuple[Link, LinkState]]
@@ -54,7 +62,7 @@ def identify(digest: bytes) -> Viewer:
 @pages.get("/albums/<album>/share")
 @allow(Action.SHARE)
 def share(album: str) -> str:
-    return _share_page(_album(album), ShareForm(formdata=None))
+    return _share_page(_album(album), ShareForm(formdata=None), wanted=_wanted())
 
 
 @pages.post("/albums/<album>/share")
@@ -84,10 +92,16 @@ def do_share(album: str) -> Response:
 @pages.get("/people")
 @allow(Action.SHARE)
 def people() -> Response:
-    guests = service.list_guests(session(), member())
+    """By name, a page at a time: after the guest whose id is `after`, and only those with `q` in their name."""
+    after, wanted = request.args.get("after") or None, _wanted()
+    size = PEOPLE_FOR_SCRIPTS if wants_json() else service.PEOPLE
+    found = service.guest_page(session(), member(), wanted=wanted, after=after, size=size)
+    if after and not found.guests:
+        return redirect(url_for(".people", q=wanted or None), 302)
     if wants_json():
-        return make_response(jsonify(people=[{"id": guest.id, "name": guest.name} for guest in guests]))
-    return make_response(_people_page(GuestForm(formdata=None)))
+        listed = [{"id": guest.id, "name": guest.name} for guest in found.guests]
+        return make_response(jsonify(people=listed, next=_more_people(found, wanted)))
+    return make_response(_people_page(GuestForm(formdata=None), found, wanted=wanted, after=after))
 
 
 @pages.post("/people")
@@ -97,7 +111,7 @@ def add_person() -> Response:
     if not form.validate():
         if wants_json():
             raise Refused(form.first_error)
-        return make_response(_people_page(form), 400)
+        return make_response(_people_page(form, service.guest_page(session(), member())), 400)
     guest = service.add_guest(session(), member(), name=form.name.data, at=house().clock.now())
     if wants_json():
         return make_response(jsonify(id=guest.id, name=guest.name), 201)
@@ -223,26 +237,43 @@ def remove_device(device: str) -> Response:
 @pages.get("/stop-sharing")
 @allow(Action.STOP_ALL_SHARING)
 def stop_all() -> str:
-    return _stop_all_page(StopAllForm(formdata=None))
+    return _stop_all_page(ConfirmedForm(formdata=None))
 
 
 @pages.post("/stop-sharing")
 @allow(Action.STOP_ALL_SHARING)
 def do_stop_all() -> Response:
-    form, at = StopAllForm(), house().clock.now()
-    with house().database.reading() as look:
-        needed = accounts.needs_password(look, cookie=cookie(), at=at)
-    try:
-        if needed:
-            check_own_password(form.password.data or "")
-            accounts.confirm(session(), cookie=cookie(), at=at)
-    except Refused as refusal:
-        if wants_json():
-            raise
-        form.password.errors = [refusal.reason]
-        return make_response(_stop_all_page(form), 400)
-    service.stop_all(session(), member(), at=at)
+    form = ConfirmedForm()
+    if not (form.validate() and confirmed(form)):
+        return once_more(form, lambda: _stop_all_page(form))
+    service.stop_all(session(), member(), at=house().clock.now())
     return redirect(url_for(".people"), 303)
+
+
+# --- taking a member out, with what they have shared -------------------------------------------------------------------
+
+
+@pages.get("/members/<whom>/remove")
+@allow(Action.MANAGE_MEMBERS)
+def remove_member(whom: str) -> str:
+    """Who they are, and what they have brought in. Their links are ticked: they have those addresses in their messages."""
+    found, made = groups.removable(session(), member(), member=whom), _made_by(whom)
+    form = RemoveMemberForm(formdata=None, link=[link.id for link in made.links])
+    return render_template("sharing/remove_member.html", form=form, name=found.name, made=made)
+
+
+@pages.post("/members/<whom>/remove")
+@allow(Action.MANAGE_MEMBERS)
+def do_remove_member(whom: str) -> Response:
+    form, at = RemoveMemberForm(), house().clock.now()
+    sure = form.validate() and confirmed(form)
+    found, made = groups.removable(session(), member(), member=whom), _made_by(whom)
+    if not sure:
+        return once_more(form, lambda: render_template("sharing/remove_member.html", form=form, name=found.name, made=made))
+    guests = [guest.id for guest in made.guests] if form.everybody.data else form.guest.data
+    groups.remove_member(session(), member(), member=whom, at=at)
+    service.end_made(session(), member(), made=made, guests=guests, links=form.link.data, at=at)
+    return redirect(url_for("groups.members"), 303)
 
 
 # --- the door --------------------------------------------------------------------------------------------------------
@@ -364,7 +395,7 @@ def _link_page(guest: Guest, link: Link, token: str, album: OpenAlbum | None) ->
         album={"title": album.title, "href": url_for("viewing.album", album=album.id)} if album else None,
         link=address,
         expires=link.expires_at,
-        qr_svg=Markup(segno.make(address, error="m", micro=False).svg_inline(omitsize=True, border=2)),
+        qr_svg=qr_svg(address),
     )
     return make_response(page, 201)
 
@@ -384,11 +415,19 @@ def _link_facts(link: Link, state: LinkState) -> dict[str, Any]:
     }
 
 
-def _share_page(album: OpenAlbum, form: ShareForm) -> str:
+def _share_page(album: OpenAlbum, form: ShareForm, *, wanted: str = "") -> str:
+    found = service.lately_shared_with(session(), member(), wanted=wanted, size=OFFERED)
+    guests, chosen = list(found.guests), form.guest.data
+    if chosen and all(guest.id != chosen for guest in guests):
+        guests.insert(0, _guest(chosen))
+    if wanted and not guests:
+        form.name.data = wanted
     return render_template(
         "sharing/share.html",
         album={"id": album.id, "title": album.title, "href": url_for("viewing.album", album=album.id)},
-        guests=service.list_guests(session(), member()),
+        guests=guests,
+        wanted=wanted,
+        more=found.more,
         form=form,
         **_periods(),
     )
@@ -432,6 +471,7 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
     page = render_template(
         "sharing/person.html",
         guest=guest,
+        forgotten=service.forgotten_at(guest, [grant for grant, _, _ in grants]),
         grants=[
             {
                 "id": grant.id,
@@ -459,10 +499,18 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
     return make_response(page)
 
 
-def _people_page(form: GuestForm) -> str:
+def _wanted() -> str:
+    """The letters that are looked for in names."""
+    return tidy(request.args.get("q"))[:100]
+
+
+def _more_people(page: service.GuestPage, wanted: str) -> str | None:
+    return url_for(".people", q=wanted or None, after=page.guests[-1].id) if page.more else None
+
+
+def _people_page(form: GuestForm, page: service.GuestPage, *, wanted: str = "", after: str | None = None) -> str:
     at = house().clock.now()
-    guests = service.list_guests(session(), member())
-    ids = [guest.id for guest in guests]
+    ids = [guest.id for guest in page.guests]
     seeing, seen = service.what_people_see(session(), guests=ids, at=at), service.last_seen(session(), guests=ids)
     return render_template(
         "sharing/people.html",
@@ -476,16 +524,18 @@ def _people_page(form: GuestForm) -> str:
                 "until": seeing.get(guest.id, (0, None))[1],
                 "last_seen": seen.get(guest.id),
             }
-            for guest in guests
+            for guest in page.guests
         ],
+        wanted=wanted,
+        first=url_for(".people", q=wanted or None) if after else None,
+        more=_more_people(page, wanted),
     )
 
 
-def _stop_all_page(form: StopAllForm) -> str:
-    at = house().clock.now()
-    return render_template(
-        "sharing/stop_all.html",
-        form=form,
-        counts=service.how_much_is_shared(session(), member(), at=at),
-        ask_password=accounts.needs_password(session(), cookie=cookie(), at=at),
-    )
+def _stop_all_page(form: ConfirmedForm) -> str:
+    counts = service.how_much_is_shared(session(), member(), at=house().clock.now())
+    return render_template("sharing/stop_all.html", form=form, counts=counts)
+
+
+def _made_by(whom: str) -> Made:
+    return service.made_by(session(), member(), member=whom, at=house().clock.now())

@@ -1,4 +1,4 @@
-"""Photo bytes: the only place that serves them.
+"""Photo bytes: the only place that serves them. Everybody gets them by `see` and `read`, also who takes many away in a zip.
 
 A small WSGI application that `create_app` mounts in front of Flask at `/m/`, because these are nine of ten requests and Flask would cost
 several times the work. One signature check and one SQL statement decide, before any 304 or 206; then the object is opened and sent.
@@ -20,8 +20,9 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from app.accounts.models import Account, SignedIn
 from app.albums.models import Album
-from app.errors import KinfoldError, NotVisible
+from app.errors import KinfoldError, NotVisible, PhotosHidden
 from app.house import House
+from app.instance import take_notice
 from app.media.models import Photo, PhotoState, Rendition, RenditionName
 from app.media.service import saved_name
 from app.security.permissions import Asks
@@ -61,6 +62,32 @@ class Seen:
     until: datetime | None
 
 
+def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cookie: bytes) -> Seen:
+    """Whether the browser with this cookie, as a `member`'s or as a `device`, may have a rendition now, to look at or to save. Raises
+    `NotVisible`, or `PhotosHidden`. One SQL statement."""
+    if take_notice(house.database, house.clock):
+        raise PhotosHidden
+    if save and rendition != RenditionName.FULL:
+        raise NotVisible  # only the whole photo is ever saved
+    needs_save = rendition == RenditionName.FULL
+    with house.database.looking() as connection:
+        rows = connection.execute(
+            _FOR_MEMBER if kind == "member" else _FOR_DEVICE,
+            {"photo": photo, "rendition": rendition, "cookie": cookie, "at": house.clock.now()},
+        ).all()
+    for *facts, may_save in rows:
+        if may_save or not needs_save:
+            return Seen(*facts)
+    raise NotVisible
+
+
+def read(house: House, seen: Seen, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The plain bytes of a rendition in a range. With `see` this is the only way from (photo, rendition, viewer) to bytes."""
+    album = house.master.open_album(seen.album, seen.wrapped_album_key)
+    keys = {seen.object_name: SealedKey(seen.wrapped_key, seen.size)}
+    return Sealed(house.storage, album, keys).read(seen.object_name, start, stop)
+
+
 class PhotoBytes:
     """The WSGI application for `/m/<token>`."""
 
@@ -78,32 +105,14 @@ class PhotoBytes:
             claim, cookie = self._claim(environ)
             seen = self.see(claim, cookie)
             return self._answer(environ, start_response, claim, cookie, seen)
-        except (StorageFailed, OperationalError):
+        except (PhotosHidden, StorageFailed, OperationalError):
             return self._say(environ, start_response, "503 Service Unavailable")
         except KinfoldError:
             return self._say(environ, start_response, "404 Not Found")
 
     def see(self, claim: MediaClaim, cookie: bytes) -> Seen:
-        """Whether the browser with this cookie may have what the address claims, now. Raises `NotVisible`. One SQL statement."""
-        at = self._house.clock.now()
-        query = _FOR_MEMBER if claim.kind == "member" else _FOR_DEVICE
-        if claim.save and claim.rendition != RenditionName.FULL:
-            raise NotVisible  # only the whole photo is ever saved
-        needs_save = claim.rendition == RenditionName.FULL
-        with self._house.database.engine.connect() as connection:
-            rows = connection.execute(
-                query, {"photo": claim.photo, "rendition": claim.rendition, "cookie": cookie, "at": at}
-            ).all()
-        for *facts, may_save in rows:
-            if may_save or not needs_save:
-                return Seen(*facts)
-        raise NotVisible
-
-    def read(self, seen: Seen, start: int, stop: int) -> Iterator[bytes]:
-        """The plain bytes of a rendition in a range. With `see` this is the only way from (photo, rendition, viewer) to bytes."""
-        album = self._house.master.open_album(seen.album, seen.wrapped_album_key)
-        keys = {seen.object_name: SealedKey(seen.wrapped_key, seen.size)}
-        return Sealed(self._house.storage, album, keys).read(seen.object_name, start, stop)
+        """Whether the browser with this cookie may have what the address claims, now. Raises `NotVisible`."""
+        return see(self._house, photo=claim.photo, rendition=claim.rendition, kind=claim.kind, save=claim.save, cookie=cookie)
 
     def _claim(self, environ: Environ) -> tuple[MediaClaim, bytes]:
         cookies = parse_cookie(environ.get("HTTP_COOKIE", ""))
@@ -150,14 +159,14 @@ class PhotoBytes:
     def _send(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Iterable[bytes]:
         """The bytes; a short answer in one piece, a long one with access asked again at every stretch."""
         if stop - start <= STRETCH:
-            return [b"".join(self.read(seen, start, stop))]
+            return [b"".join(read(self._house, seen, start, stop))]
         return self._send_long(claim, cookie, seen, start, stop)
 
     def _send_long(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Iterator[bytes]:
         for at in range(start, stop, STRETCH):
             if at > start:
                 seen = self.see(claim, cookie)  # ended meanwhile: the answer breaks off
-            yield from self.read(seen, at, min(at + STRETCH, stop))
+            yield from read(self._house, seen, at, min(at + STRETCH, stop))
 
     def _caching(self, claim: MediaClaim, seen: Seen) -> list[tuple[str, str]]:
         if claim.save or claim.rendition == RenditionName.FULL:

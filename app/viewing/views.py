@@ -1,14 +1,19 @@
-"""The pages that show photos: one family of templates, two powers.
+"""The pages that show photos: one family of templates, two powers. And what happened, which names albums, people and members.
 
 A member's pages load through `albums` and `media`, a guest's through `sharing.get_shared_album`; what they show is put together by the
 same few functions here.
 """
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
-from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, get_template_attribute, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from app.accounts import service as accounts
+from app.activity import service as activity
+from app.activity.models import Activity
 from app.albums import service as albums
 from app.albums.forms import AlbumForm
 from app.albums.service import OpenAlbum
@@ -21,10 +26,14 @@ from app.security.permissions import Action, Asks
 from app.sharing import service as sharing
 from app.web.access import allow
 from app.web.errors import wants_json
+from app.web.i18n import local
 from app.web.session import house, session
 from app.web.viewer import device, member
 
 pages = Blueprint("viewing", __name__)
+
+NAMES = 3
+"""People named on an album's page as those who can see it."""
 
 
 # --- for members -----------------------------------------------------------------------------------------------------
@@ -48,6 +57,7 @@ def album_page(album: str) -> Response:
     page, counts = _photo_page(found, Asks.MEMBER)
     if page is None:
         return redirect(url_for(".album", album=album), 302)
+    seeing, number = sharing.who_sees(session(), album=found.id, at=house().clock.now(), names=NAMES)
     unfinished = ingest.list_in_states(session(), album=found, states=[PhotoState.REFUSED]) if counts.refused else []
     return make_response(
         render_template(
@@ -56,10 +66,8 @@ def album_page(album: str) -> Response:
             page=page,
             selecting="select" in request.args,
             file_limit=house().settings.file_limit,
-            people=[
-                {"name": guest.name, "href": url_for("sharing.person", guest=guest.id)}
-                for guest in sharing.who_sees(session(), album=found.id, at=house().clock.now())
-            ],
+            people=[{"name": guest.name, "href": url_for("sharing.person", guest=guest.id)} for guest in seeing],
+            more_people=number - len(seeing),
             progress={
                 "total": counts.ready + counts.received,
                 "ready": counts.ready,
@@ -90,6 +98,26 @@ def photo(photo: str) -> Response:
             **facts,
         )
     )
+
+
+@pages.get("/activity", endpoint="activity")
+@allow(Action.SEE_GROUP)
+def activity_page() -> Response:
+    before = request.args.get("before") or None
+    found = activity.page(session(), member(), before=before)
+    if before and not found.rows:
+        return redirect(url_for(".activity"), 302)
+    events = _events(found.rows)
+    earlier = url_for(".activity", before=events[-1]["id"]) if found.more else None
+    if not wants_json():
+        days = [list(of_day) for _, of_day in groupby(events, key=lambda event: local(event["at"]).date())]
+        return make_response(render_template("activity/activity.html", days=days, earlier=earlier))
+    told = get_template_attribute("activity/sentence.html", "told")
+    happened = [
+        {"id": event["id"], "at": event["at"].isoformat(), "kind": event["kind"], "text": told(event).striptags()}
+        for event in events
+    ]
+    return make_response(jsonify(activity=happened, earlier=earlier))
 
 
 # --- for guests ------------------------------------------------------------------------------------------------------
@@ -185,6 +213,28 @@ def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
             "cover": tile(covers[album.id], album.key, asks) if album.id in covers else None,
         }
         for album in found
+    ]
+
+
+def _events(rows: Sequence[Activity]) -> list[dict[str, Any]]:
+    """What happened, with the names of whoever and whatever is still here: one statement for each kind of name."""
+    wanted = {each for row in rows for each in (row.member_id, row.other_id) if each}
+    members = accounts.names_of(session(), member(), members=wanted)
+    guests = sharing.names_of(session(), member(), guests={row.guest_id for row in rows if row.guest_id})
+    titles = albums.titles_of(session(), member(), albums={row.album_id for row in rows if row.album_id}, master=house().master)
+    return [
+        {
+            "id": row.id,
+            "at": row.at,
+            "kind": row.kind.value,
+            "who": members.get(row.member_id or ""),
+            "other": members.get(row.other_id or ""),
+            "guest": guests.get(row.guest_id or ""),
+            "guest_href": row.guest_id and url_for("sharing.person", guest=row.guest_id),
+            "album": titles.get(row.album_id or ""),
+            "album_href": row.album_id and url_for(".album", album=row.album_id),
+        }
+        for row in rows
     ]
 
 

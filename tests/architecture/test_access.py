@@ -17,24 +17,37 @@ from werkzeug.test import TestResponse
 from app.accounts import service as accounts
 from app.accounts.models import Account, AddressKind
 from app.config import Settings
+from app.groups import service as groups
 from app.house import House
 from app.ingest import service as ingest
 from app.models import DeviceRow, Link
 from app.security.permissions import Asks
 from app.security.tokens import cookie_digest
+from app.security.viewer import Role
 from app.sharing import service as sharing
 from app.web.access import check_every_route_declares
 from app.web.viewer import cookie_name
-from tests.conftest import PASSWORD, Family
+from tests.conftest import PASSWORD, Family, found
 from tests.lint import LintingClient
 from tests.rows import SEEN, all_rows
 
-VIEWERS = ("nobody", "marc", "anna", "rose", "jim", "olga", "egon", "both")
+LISTED = ("nobody", "marc", "anna", "rose", "jim", "olga", "egon", "both")
 """Nobody; another group's owner; the owner; guest of this album; of another album; stopped by hand; past his date; see above."""
+
+VIEWERS = (*LISTED, "ben")
+"""And Ben, an editor in Anna's group: he gets what she gets, unless it is in `BEN`."""
 
 TABLE = """
 #                                                                          nobody marc anna rose jim olga egon both
 GET  static                        /static/{version}/css/guest.css            200  200  200  200 200  200  200  200
+GET  groups.join                   /join/{join}                               200  200  200  200 200  200  200  200
+GET  groups.members                /members                                   404  200  200  404 404  404  404  200
+GET  groups.invite                 /members/invite                            404  200  200  404 404  404  404  200
+GET  groups.role                   /members/{ben}/role                        404  404  200  404 404  404  404  404
+GET  sharing.remove_member         /members/{carl}/remove                     404  404  200  404 404  404  404  404
+GET  groups.leave                  /account/delete                            404  200  200  404 404  404  404  200
+GET  groups.group                  /group                                     404  200  200  404 404  404  404  200
+GET  viewing.activity              /activity                                  404  200  200  404 404  404  404  200
 GET  public.robots                 /robots.txt                                200  200  200  200 200  200  200  200
 GET  public.manifest               /manifest.webmanifest                      200  200  200  200 200  200  200  200
 GET  public.healthz                /healthz                                   200  200  200  200 200  200  200  200
@@ -52,6 +65,10 @@ GET  sharing.share                 /albums/{album}/share                      40
 GET  viewing.photo                 /photos/{photo}                            404  404  200  404 404  404  404  404
 GET  sharing.people                /people                                    404  200  200  404 404  404  404  200
 GET  sharing.person                /people/{guest}                            404  404  200  404 404  404  404  404
+GET  rights.person                 /people/{guest}/export                     404  404  200  404 404  404  404  404
+GET  rights.data                   /group/data                                404  200  200  404 404  404  404  200
+GET  rights.delete                 /group/delete                              404  200  200  404 404  404  404  200
+GET  rights.goodbye                /goodbye                                   200  200  200  200 200  200  200  200
 GET  sharing.stop_all              /stop-sharing                              404  200  200  404 404  404  404  200
 GET  sharing.invite                /i/{token}                                 200  200  200  303 200  200  200  303
 GET  viewing.shared                /shared                                    404  404  404  200 200  404  410  200
@@ -84,17 +101,53 @@ POST media.delete_selected         /albums/{album}/photos/delete              40
 POST albums.delete                 /albums/{album}/delete                     404  404  303  404 404  404  404  404
 POST sharing.leave                 /shared/leave                              404  404  404  303 303  404  303  303
 POST sharing.open_invite           /i/{token_of_jim}                          303  303  200  303 303  303  303  303
+POST groups.do_invite              /members/invite                            404  201  201  404 404  404  404  201
+POST groups.end_invitation         /members/invitations/{invitation}/end      404  404  303  404 404  404  404  404
+POST groups.do_role                /members/{ben}/role                        404  404  303  404 404  404  404  404
+POST sharing.do_remove_member      /members/{carl}/remove                     404  404  303  404 404  404  404  404
+POST groups.do_group               /group                                     404  303  303  404 404  404  404  303
 POST sharing.do_stop_all           /stop-sharing                              404  303  303  404 404  404  404  303
+POST rights.export                 /group/export                              404  200  200  404 404  404  404  200
+POST rights.do_delete              /group/delete                              404  400  400  404 404  404  404  400
 POST accounts.end_session          /account/sessions/{session}/end            404  404  303  404 404  404  404  404
 POST accounts.change_password      /account/password                          404  303  303  404 404  404  404  303
+POST groups.do_leave               /account/delete                            404  400  400  404 404  404  404  400
 POST accounts.sign_out_everywhere  /account/sign-out-everywhere               404  303  303  404 404  404  404  303
 POST accounts.sign_out             /sign-out                                  303  303  303  303 303  303  303  303
+POST groups.do_join                /join/{join}                               303  303  303  303 303  303  303  303
 POST accounts.do_sign_in           /sign-in                                   303  303  303  303 303  303  303  303
 POST accounts.do_reset             /reset/{reset}                             303  303  303  303 303  303  303  303
 POST groups.do_set_up              /setup/{set_up}                            303  303  303  303 303  303  303  303
 """
 
+BEN = {
+    "groups.invite": 404,
+    "groups.role": 404,
+    "groups.group": 404,
+    "groups.do_invite": 404,
+    "groups.end_invitation": 404,
+    "groups.do_role": 404,
+    "groups.do_group": 404,
+    "groups.do_leave": 303,
+    "sharing.remove_member": 404,
+    "sharing.do_remove_member": 404,
+    "sharing.stop_all": 404,
+    "sharing.do_stop_all": 404,
+    "rights.data": 404,
+    "rights.delete": 404,
+    "rights.export": 404,
+    "rights.do_delete": 404,
+    "accounts.end_session": 404,
+    "accounts.sign_out_everywhere": 404,  # he has left by then
+}
+
 FORMS: dict[str, dict[str, str]] = {
+    "groups.do_invite": {"role": "editor", "name": "Dora", "password": PASSWORD},
+    "groups.do_role": {"role": "editor", "password": PASSWORD},
+    "groups.do_group": {"group_name": "The Smiths"},
+    "groups.do_leave": {"password": PASSWORD},
+    "groups.do_join": {"name": "Dora", "email": "dora@example.org", "password": PASSWORD},
+    "sharing.do_remove_member": {"password": PASSWORD},
     "albums.create": {"title": "Picnic"},
     "albums.do_edit": {"title": "Brittany 2026", "description": "By the sea"},
     "albums.cover": {"photo": "{photo}"},
@@ -107,6 +160,8 @@ FORMS: dict[str, dict[str, str]] = {
     "sharing.give": {"album": "{album}"},
     "sharing.saving": {"may_save": "y"},
     "sharing.do_stop_all": {"password": PASSWORD},
+    "rights.export": {"password": PASSWORD},
+    "rights.do_delete": {"password": PASSWORD, "confirm": "Not its name"},
     "accounts.change_password": {"current": PASSWORD, "password": "three boats and a gull"},
     "accounts.do_sign_in": {"email": "nora@example.org", "password": PASSWORD},
     "accounts.do_reset": {"password": "three boats and a gull"},
@@ -127,7 +182,8 @@ def table() -> list[Row]:
     for line in TABLE.strip().splitlines():
         if line and not line.startswith("#"):
             method, endpoint, path, *statuses = line.split()
-            rows.append((method, endpoint, path, dict(zip(VIEWERS, map(int, statuses), strict=True))))
+            expected = dict(zip(LISTED, map(int, statuses), strict=True))
+            rows.append((method, endpoint, path, expected | {"ben": BEN.get(endpoint, expected["anna"])}))
     return rows
 
 
@@ -136,12 +192,16 @@ class Stage:
 
     def __init__(self, who: str, cast: Family, marcs: Family, browser: LintingClient) -> None:
         self.house, self.browser = cast.house, browser
-        member = {"anna": cast.cookie, "marc": marcs.cookie, "both": marcs.cookie}.get(who, "")
-        device = "" if who in ("nobody", "anna", "marc") else cast.people["Rose" if who == "both" else who.capitalize()].cookie
+        ben, carl = cast.join("Ben"), cast.join("Carl")
+        member = {"anna": cast.cookie, "ben": ben.cookie, "marc": marcs.cookie, "both": marcs.cookie}.get(who, "")
+        device = (
+            "" if who in ("nobody", "anna", "ben", "marc") else cast.people["Rose" if who == "both" else who.capitalize()].cookie
+        )
         self.cookies = {Asks.MEMBER: member, Asks.DEVICE: device}
         rose, jim = cast.people["Rose"], cast.people["Jim"]
         album, photo = cast.albums["Brittany 2026"].id, cast.photos["Brittany 2026"][0]
         refused = cast.upload("Brittany 2026", b"no picture at all")
+        walkers = found(self.house, group_name="Walkers", name="Wim", email="wim@example.org")
         at = self.house.clock.now()
         with self.house.database.writing() as session:
             waiting = ingest.take(session, photo=refused, master=self.house.master, jobs=self.house.jobs, at=at)
@@ -155,7 +215,7 @@ class Stage:
                 name="Nora",
                 email="nora@example.org",
                 password=PASSWORD,
-                role=account.role,
+                role=Role.EDITOR,
                 passwords=self.house.passwords,
                 at=at,
             )
@@ -163,6 +223,9 @@ class Stage:
                 "set_up": accounts.issue_address(session, kind=AddressKind.SET_UP, tokens=self.house.tokens, at=at),
                 "reset": accounts.issue_address(session, kind=AddressKind.RESET, member=nora.id, tokens=self.house.tokens, at=at),
             }
+            invite = {"role": Role.EDITOR, "name": "", "tokens": self.house.tokens, "at": at}
+            invitation, _ = groups.invite(session, cast.owner, **invite)
+            _, tokens["join"] = groups.invite(session, walkers.owner, **invite)
             somebody = sharing.add_guest(session, cast.owner, name="Somebody", at=at)
             link = session.scalars(sa.select(Link.id).where(Link.guest_id == rose.id)).one()
             device_row = session.scalars(sa.select(DeviceRow.id).where(DeviceRow.guest_id == rose.id)).one()
@@ -172,6 +235,9 @@ class Stage:
             "photo": photo,
             "refused": refused,
             "guest": rose.id,
+            "ben": ben.viewer.id,
+            "carl": carl.viewer.id,
+            "invitation": invitation.id,
             "somebody": somebody.id,
             "grant": rose.grant,
             "link": link,

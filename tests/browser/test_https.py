@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from zipfile import ZipFile
 
 import pytest
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from tests.browser import pictures
 from tests.browser.conftest import Phone, new_family, photos, pick, sign_up, tap
 from tests.browser.server import Instance
 from tests.browser.test_main_job import make_album, share
+from tests.browser.test_members import invite, join
 from tests.conftest import PASSWORD
 
 NEW_PASSWORD = "three gulls and no boat"
@@ -54,8 +56,10 @@ def test_every_form_posts(secure_server: Instance, phone: Phone) -> None:
     anna_looks_after_her_photos(anna, album)
     rose_opens_and_leaves(anna, rose, album)
     anna_changes_what_rose_has(anna, rose)
+    anna_looks_after_members(anna, phone(at=secure_server), posts)
     anna_stops_everything(anna, album)
     anna_signs_in_and_out(anna, email, secure_server)
+    anna_takes_a_copy_and_deletes_everything(anna, email)
 
     addresses = create_app(secure_server.house.settings, secure_server.house).url_map
     reached = {addresses.bind("localhost").match(path, method="POST")[0] for each in posts for path in each.paths}
@@ -128,6 +132,34 @@ def anna_changes_what_rose_has(anna: Page, rose: Page) -> None:
     assert answer is not None and answer.status == 404
 
 
+def anna_looks_after_members(anna: Page, ben: Page, posts: list[Posts]) -> None:
+    """Ben joins, becomes an owner, steps down, is removed, comes back and leaves."""
+    posts.append(Posts(ben))
+    for name, gone in (("Ben", "removed"), ("Ben again", "left")):
+        ben.goto(invite(anna, name))
+        join(ben, name, f"{secrets.token_hex(6)}@example.org")
+        assert_cookies_are_safe(ben, "__Host-kinfold_member")
+        anna.goto("/members")
+        if gone == "removed":
+            anna.get_by_role("link", name="Make an owner Ben").click()
+            tap(anna, "Make an owner")
+            ben.goto("/members")
+            ben.get_by_role("link", name="Stop being an owner").click()
+            tap(ben, "Become an editor")
+            anna.reload()
+            anna.get_by_role("link", name="Remove Ben").click()
+            tap(anna, "Remove")
+        else:
+            ben.goto("/account/delete")
+            tap(ben, "Delete my account")
+    invite(anna, "Carla")
+    anna.goto("/members")
+    tap(anna, "Take back Carla")
+    anna.goto("/group")
+    anna.get_by_label("What is it called?").fill("The Smiths")
+    tap(anna, "Save the name")
+
+
 def anna_stops_everything(anna: Page, album: str) -> None:
     anna.goto("/stop-sharing")
     tap(anna, "Stop all sharing")
@@ -163,6 +195,19 @@ def anna_signs_in_and_out(anna: Page, email: str, server: Instance) -> None:
     anna.goto("/account")
     tap(anna, "Sign out everywhere")
     expect(anna.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def anna_takes_a_copy_and_deletes_everything(anna: Page, email: str) -> None:
+    sign_in(anna, email, PASSWORD)
+    anna.goto("/group/data")
+    with anna.expect_download() as copy:
+        tap(anna, "Save a copy")
+    with ZipFile(copy.value.path()) as contents:
+        assert "members.json" in contents.namelist()
+    anna.get_by_role("link", name="Delete everything for good").click()
+    anna.get_by_label("To delete all of it, type its name").fill("The Smiths")
+    tap(anna, "Delete everything")
+    expect(anna).to_have_url(re.compile("/goodbye"))
 
 
 CROSS_SITE = """<!doctype html><title>Kittens</title>
@@ -211,7 +256,15 @@ def test_another_site_can_post_nothing_and_plants_no_cookie(
     victim = phone(at=secure_server, member=family.cookie, device=jim.cookie, watched=False)
     victim.goto("/account")
     token = victim.locator("[name=csrf_token]").first.input_value()
-    for path in (f"/i/{rose.token}", "/sign-in", "/stop-sharing", "/sign-out", "/shared/leave"):
+    for path in (
+        f"/i/{rose.token}",
+        "/sign-in",
+        "/stop-sharing",
+        "/sign-out",
+        "/shared/leave",
+        "/members/invite",
+        "/account/delete",
+    ):
         before = sorted(map(str, victim.context.cookies()))
         attack = CROSS_SITE.format(target=secure_server.address + path, token=token, email=family.email, password=PASSWORD)
         with victim.expect_response(secure_server.address + path) as answered:
