@@ -1,0 +1,113 @@
+"""`flask move-database`: from SQLite to PostgreSQL, or back, with a proof that nothing was lost on the way."""
+
+from dataclasses import dataclass, replace
+
+import click
+import sqlalchemy as sa
+from flask.cli import with_appcontext
+
+from app.config import Settings
+from app.db import Database
+from app.errors import KinfoldError, WrongSetting
+from app.groups.models import Group
+from app.jobs.executors import living_workers
+from app.ops import rows
+from app.ops.console import the_house
+from app.ops.migrate import migrate
+from app.ops.rows import Fingerprint
+
+
+class CannotMove(KinfoldError):
+    """The message says why; nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One table here and there."""
+
+    table: str
+    here: Fingerprint
+    there: Fingerprint
+
+    @property
+    def same(self) -> bool:
+        return self.here == self.there
+
+
+@click.command("move-database")
+@click.option("--to", "url", required=True, help="postgresql+psycopg://user:password@host/database or sqlite:////folder/file")
+@with_appcontext
+def move_database(url: str) -> None:
+    """Copy all rows into another, empty database, with Kinfold stopped, and compare them. The old database stays as it is."""
+    house = the_house()
+    try:
+        compared = move(house.settings, house.database, url)
+    except CannotMove as why:
+        raise click.ClickException(str(why)) from None
+    except WrongSetting as wrong:
+        raise click.ClickException(str(wrong)) from None
+    except sa.exc.OperationalError:
+        raise click.ClickException(
+            "The other database can't be used. Is it running, is its address right? Nothing was changed."
+        ) from None
+    for each in compared:
+        verdict = "the same" if each.same else f"DIFFERENT: {each.there.rows:,} rows {each.there}"
+        click.echo(f"{each.table:20} {each.here.rows:9,} rows  {each.here}  {verdict}")
+    if not all(each.same for each in compared):
+        raise click.ClickException("The copy was not the same and was thrown away.")
+    click.echo(
+        "Everything is there. Set KINFOLD_DATABASE_URL to the new database and start Kinfold; keep the old one until you are sure."
+    )
+
+
+def move(settings: Settings, database: Database, url: str) -> list[Compared]:
+    """Copy all rows in one transaction, which is committed when the copy is the same and nothing has changed here meanwhile.
+
+    Raises `CannotMove`. A copy that is there already and is the same is fine: this may be repeated.
+    """
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise CannotMove(
+            "The address needs to look like postgresql+psycopg://user:password@host/database or sqlite:////folder/file."
+        )
+    if sa.make_url(url) == sa.make_url(settings.database_url):
+        raise CannotMove("This is the database that Kinfold uses already.")
+    _check_stopped(settings, database)
+    there = replace(settings, database_url=url)
+    migrate(there)
+    target = Database(url)
+    try:
+        _check_stopped(there, target)
+        with target.writing() as session:
+            connection = session.connection()
+            here = _fingerprints(database)
+            if session.scalar(sa.select(Group.id).limit(1)) is None:
+                _copy(database, connection)
+            elif rows.fingerprints(rows.write_lines(connection)) != here:
+                raise CannotMove("The other database has rows of its own. Nothing was changed there.")
+            found = rows.fingerprints(rows.write_lines(connection))
+            if _fingerprints(database) != here:
+                raise CannotMove("Something was written here meanwhile: Kinfold was still running. Stop it and move again.")
+            compared = [Compared(table, here[table], found[table]) for table in here]
+            if not all(each.same for each in compared):
+                session.rollback()
+            return compared
+    finally:
+        target.close()
+
+
+def _copy(database: Database, connection: sa.Connection) -> None:
+    tables = rows.our_tables()
+    for table in reversed(list(tables.values())):
+        connection.execute(sa.delete(table))
+    with rows.snapshot(database) as still:
+        rows.load(connection, rows.write_lines(still), tables)
+
+
+def _fingerprints(database: Database) -> dict[str, Fingerprint]:
+    with rows.snapshot(database) as still:
+        return rows.fingerprints(rows.write_lines(still))
+
+
+def _check_stopped(settings: Settings, database: Database) -> None:
+    if living_workers(settings, database):
+        raise CannotMove("Kinfold is running. Stop it first, on every machine; nothing was changed.")
