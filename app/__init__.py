@@ -12,7 +12,8 @@ from app.groups import views as groups_pages
 from app.house import House, open_house
 from app.ingest import views as ingest_pages
 from app.media import views as media_pages
-from app.ops import commands
+from app.ops import commands, metrics
+from app.rights import views as rights_pages
 from app.security.permissions import Asks
 from app.sharing import views as sharing_pages
 from app.viewing import views as viewing_pages
@@ -33,7 +34,17 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
     app = make_application(house, PROJECT)
     app.extensions["kinfold_identifiers"] |= {Asks.MEMBER: accounts_pages.identify, Asks.DEVICE: sharing_pages.identify}
     accounts_pages.login_manager.init_app(app, add_context_processor=False)
-    for views in (public, accounts_pages, groups_pages, albums_pages, media_pages, ingest_pages, sharing_pages, viewing_pages):
+    for views in (
+        public,
+        accounts_pages,
+        groups_pages,
+        albums_pages,
+        media_pages,
+        ingest_pages,
+        sharing_pages,
+        viewing_pages,
+        rights_pages,
+    ):
         app.register_blueprint(views.pages)
     app.context_processor(groups_pages.about_me)
     commands.install(app)
@@ -42,4 +53,5 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
     if house.settings.trusted_proxies:
         hops = house.settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    metrics.install(app, house)
     return app

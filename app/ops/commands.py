@@ -1,41 +1,52 @@
 """What whoever runs the server types: `flask serve`, `flask worker`, `flask demo` and a few more."""
 
+import logging
 import os
 import signal
 import socket
 import sys
 
 import click
-from flask import Flask, current_app
-from flask.cli import AppGroup, with_appcontext
+from flask import Flask
+from flask.cli import with_appcontext
 
-from app.accounts import service as accounts
-from app.accounts.models import AddressKind
 from app.config import Settings
+from app.errors import WrongSetting
 from app.groups import service as groups
 from app.house import House
+from app.ops.backup.commands import backup, restore
+from app.ops.console import the_house
+from app.ops.doctor import doctor
+from app.ops.exposure import check_storage
+from app.ops.move_database import move_database
+from app.ops.move_storage import move_storage
+from app.ops.people import group, member
+from app.ops.purge import purge
+from app.ops.rotate import rotate_keys
+from app.ops.status import status
 from app.ops.supervise import Child, supervise
 from app.ops.worker import work
 
-group = AppGroup("group", help="Families, schools and clubs on this server.")
-member = AppGroup("member", help="The people who have an account.")
+log = logging.getLogger("kinfold.serve")
 
 
 def install(app: Flask) -> None:
     """Give `flask` our commands."""
-    for command in (serve, worker, set_up, demo, group, member):
+    looking_after = (doctor, status, purge, backup, restore, rotate_keys, move_storage, move_database)
+    for command in (serve, worker, set_up, demo, group, member, *looking_after):
         app.cli.add_command(command)
 
 
 @click.command("serve")
 @with_appcontext
 def serve() -> None:
-    """Run everything: the web server and the workers, until Ctrl-C."""
-    house = _house()
+    """Run everything: the web server and the workers, until Ctrl-C. With KINFOLD_WORKERS=0 the web server alone."""
+    house = the_house()
     settings = house.settings
     _check_port(settings)
+    _check_storage(house)
     _print_set_up(house)
-    print(_where(settings), file=sys.stderr, flush=True)
+    log.info(_where(settings))
     house.database.close()
     flask = [sys.executable, "-m", "flask", "--app", "wsgi:app"]
     children = [Child("web", [sys.executable, "-m", "app.ops.web"])]
@@ -47,7 +58,9 @@ def serve() -> None:
 @with_appcontext
 def worker() -> None:
     """Run one worker: it prepares photos and tidies up."""
-    work(_house())
+    house = the_house()
+    _check_storage(house)
+    work(house)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a job that does not come to its end must not keep a stopped worker alive; it is taken up again
@@ -57,7 +70,7 @@ def worker() -> None:
 @with_appcontext
 def set_up() -> None:
     """Print a new set-up address, as long as nobody has an account."""
-    if not _print_set_up(_house()):
+    if not _print_set_up(the_house()):
         raise click.ClickException("There is an account already. `flask group add` prints an address for another group.")
 
 
@@ -67,41 +80,11 @@ def demo() -> None:
     """Make a family with an album of 24 pictures and two guests, and print how to get in."""
     from app.ops.demo import make_demo  # draws with Pillow, which a web process need not load
 
-    house = _house()
+    house = the_house()
     made = make_demo(house)
     print(f"Sign in at {house.settings.base_url}/sign-in as {made.email} with the password {made.password}")
     for name, token in made.links:
         print(f"The link for {name}: {house.settings.base_url}/i/{token}")
-
-
-@group.command("add")
-def add_group() -> None:
-    """Print a one-time address where another family, school or club can be set up."""
-    house = _house()
-    with house.database.writing() as session:
-        token = accounts.issue_address(session, kind=AddressKind.SET_UP, tokens=house.tokens, at=house.clock.now())
-    print(f"{house.settings.base_url}/setup/{token}")
-
-
-@member.command("reset")
-@click.argument("email")
-def reset_password(email: str) -> None:
-    """Print a one-time address where the member with this e-mail address can choose a new password."""
-    house = _house()
-    with house.database.writing() as session:
-        account = accounts.find_by_email(session, email=email)
-        if account is None:
-            raise click.ClickException("Nobody has an account with this e-mail address.")
-        token = accounts.issue_address(
-            session, kind=AddressKind.RESET, member=account.id, instead=True, tokens=house.tokens, at=house.clock.now()
-        )
-    print(f"{house.settings.base_url}/reset/{token}")
-
-
-def _house() -> House:
-    found = current_app.extensions["kinfold"]
-    assert isinstance(found, House)
-    return found
 
 
 def _print_set_up(house: House) -> bool:
@@ -114,7 +97,7 @@ def _print_set_up(house: House) -> bool:
 
 
 def _where(settings: Settings) -> str:
-    if settings.host in ("127.0.0.1", "localhost", "::1"):
+    if settings.host in ("127.0.0.1", "localhost", "::1") and not settings.https:
         return (
             f"Kinfold answers at {settings.base_url}, on this machine only. For phones on the home network set KINFOLD_HOST=0.0.0.0 and "
             "KINFOLD_BASE_URL=http://<this machine's address>:"
@@ -122,6 +105,13 @@ def _where(settings: Settings) -> str:
             + ". The phone's share sheet needs https: see the README."
         )
     return f"Kinfold answers at {settings.base_url}"
+
+
+def _check_storage(house: House) -> None:
+    try:
+        check_storage(house)
+    except WrongSetting as wrong:
+        raise click.ClickException(f"Kinfold can't start. {wrong}") from None
 
 
 def _check_port(settings: Settings) -> None:

@@ -7,10 +7,12 @@ the places in our code are written down.
 import json
 import logging
 import sys
+import threading
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 
-QUIET = ("alembic", "werkzeug", "flask_wtf", "PIL", "pyvips", "dbos")
+QUIET = ("alembic", "werkzeug", "flask_wtf", "PIL", "pyvips", "dbos", "boto3", "botocore", "s3transfer", "urllib3")
 
 
 class PlainLines(logging.Formatter):
@@ -31,12 +33,26 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logs(style: str) -> None:
-    """Send everything to standard error in the style of `KINFOLD_LOG`."""
+    """Send everything to standard error in the style of `KINFOLD_LOG`: warnings and what ends a process or a thread too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else PlainLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.excepthook = _log_the_end
+    threading.excepthook = _log_the_end_of_a_thread
+
+
+def _log_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger("kinfold").critical("the process ends", exc_info=(kind, error, trace))
+
+
+def _log_the_end_of_a_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        logging.getLogger("kinfold").critical("a thread ends", exc_info=args.exc_value)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -1,23 +1,32 @@
 """The worker: which jobs there are, and what is looked after every minute."""
 
+import logging
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from app.accounts import service as accounts
 from app.activity import service as activity
 from app.albums import jobs as albums
+from app.groups import service as groups
 from app.house import House
 from app.ingest import jobs as ingest
 from app.ingest.decoding import Decoder
 from app.instance import note_time
-from app.jobs.engine import run_worker
+from app.jobs.engine import ExecutorLost, run_worker
 from app.jobs.port import Handler
 from app.media import jobs as media
+from app.ops.backup.reading import tidy_scratch
+from app.ops.exposure import watch
+from app.ops.journal import Journal
+from app.rights import jobs as rights
 from app.sharing import service as sharing
-from app.storage.local import Local
+
+log = logging.getLogger("kinfold.worker")
 
 STORAGE_SWEEP = timedelta(hours=6)
 
@@ -35,6 +44,10 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
         "drop old uploads": lambda: ingest.drop_old_uploads(house),
         "enqueue forgotten removals": lambda: albums.enqueue_forgotten_removals(house),
         "flatten the database": house.database.flatten,
+        "vacuum after deleting": rights.Vacuum(house),
+        "tidy up after restores and checks": lambda: tidy_scratch(house.settings, house.database),
+        "write down what was deleted": partial(Journal(house.settings.data).catch_up, house.database),
+        "look whether strangers can read the storage": lambda: watch(house),
         "remove unclaimed objects": _Seldom(media.UnclaimedObjects(house)),
         "tidy incoming": _Seldom(lambda: _tidy_incoming(house)),
     }
@@ -48,6 +61,10 @@ def work(house: House) -> None:
     decoder = Decoder()
     try:
         run_worker(house.settings, house.database, handlers(house, decoder), sweeps(house), stop)
+    except ExecutorLost:
+        log.error("the database has gone away, and with it the name of this worker; another takes its place when it is back")
+        decoder.close()
+        os._exit(1)  # at once: what still runs here may be done by another already
     finally:
         decoder.close()
 
@@ -57,14 +74,15 @@ def _end_what_is_over(house: House) -> None:
     with house.database.writing() as session:
         note_time(session, clock=house.clock)
         sharing.end_what_is_over(session, at=at)
+        sharing.forget_people(session, at=at)
         accounts.forget_ended(session, at=at)
+        groups.forget_ended(session, at=at)
         activity.forget_old(session, at=at)
 
 
 def _tidy_incoming(house: House) -> None:
     """Uploads that broke off. Files have the system's time, so the system's time decides."""
-    if isinstance(house.storage, Local):
-        house.storage.clear_incoming(datetime.now(UTC) - media.UNCLAIMED)
+    house.storage.clear_incoming(datetime.now(UTC) - media.UNCLAIMED)
 
 
 class _Seldom:
@@ -77,5 +95,5 @@ class _Seldom:
     def __call__(self) -> None:
         now = time.monotonic()
         if self._last is None or now - self._last >= STORAGE_SWEEP.total_seconds():
-            self._last = now
             self._sweep()
+            self._last = now
