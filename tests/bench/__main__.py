@@ -8,8 +8,8 @@ import argparse
 import os
 import sys
 
+from tests.bench import backup, databases, first_view, full, group, guests, ingest, pages, s3, waiting
 from tests.bench import bytes as photo_bytes
-from tests.bench import first_view, full, ingest, pages, waiting
 from tests.bench.measure import Options
 
 BENCHMARKS = {
@@ -19,6 +19,11 @@ BENCHMARKS = {
     "bytes": photo_bytes.run,
     "waiting": waiting.run,
     "first_view": first_view.run,
+    "s3": s3.run,
+    "group": group.run,
+    "guests": guests.run,
+    "databases": databases.run,
+    "backup": backup.run,
 }
 
 

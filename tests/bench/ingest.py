@@ -48,8 +48,8 @@ def run(options: Options) -> Iterator[Line]:
         album = place.anna.album("Brittany 2026").id
         with place.serving() as server:
             anna = place.anna_at_her_phone()
-            _send(anna, album, range(2))  # starts the decoder
-            _wait_until_done(place)
+            send(anna, album, range(2))  # starts the decoder
+            wait_until_done(place)
             measured = [_round(place, server, anna, album, range(1000 * n, 1000 * n + photos)) for n in range(1, rounds + 1)]
             peaks = {
                 "web server": peak_memory(web_of(server)),
@@ -73,9 +73,9 @@ def _round(place: Stage, server: Server, anna: Browser, album: str, numbers: ran
     parts = web_of(server), worker_of(server), decoder_of(server)
     before = [cpu(part) for part in parts]
     with _halted(place, *worker_of(server)):
-        _send(anna, album, numbers)
+        send(anna, album, numbers)
         began = time.monotonic()
-    _wait_until_done(place)
+    wait_until_done(place)
     clock = time.monotonic() - began
     web, working, decoding = (cpu(part) - sooner for part, sooner in zip(parts, before, strict=True))
     return Round(*(seconds / len(numbers) for seconds in (bare, web, working, decoding, clock)))
@@ -114,7 +114,7 @@ def _database_is_free(place: Stage) -> bool:
     return True
 
 
-def _send(anna: Browser, album: str, numbers: range) -> None:
+def send(anna: Browser, album: str, numbers: range) -> None:
     token = anna.token(f"/albums/{album}")
     for number in numbers:
         answer = anna.upload(f"/albums/{album}/photos", token, (f"IMG_{number}.jpg", another(phone_photo(), number)))
@@ -122,7 +122,7 @@ def _send(anna: Browser, album: str, numbers: range) -> None:
             raise RuntimeError(f"an upload was answered with {answer.status}: {answer.body[:200]!r}")
 
 
-def _wait_until_done(place: Stage) -> None:
+def wait_until_done(place: Stage) -> None:
     """Until every photo is ready and nothing is left to tidy up."""
     while True:
         with place.house.database.reading() as session:

@@ -14,14 +14,13 @@ def head(port: int, method: str, path: str, cookies: Mapping[str, str], **fields
     )
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, int]:
-    """One request over an open connection: the status, and the length of the body, which is read and dropped."""
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> tuple[int, bytes]:
+    """One request over an open connection: the status, and the body as it came."""
     writer.write(request)
     answer = await reader.readuntil(b"\r\n\r\n")
     fields = answer.lower().split(b"\r\n")
     size = next(int(line.split(b":")[1]) for line in fields if line.startswith(b"content-length:"))
-    await reader.readexactly(size)
-    return int(fields[0].split()[1]), size
+    return int(fields[0].split()[1]), await reader.readexactly(size)
 
 
 async def repeat(port: int, request: bytes, *, times: int, connections: int = 1) -> list[float]:

@@ -36,9 +36,9 @@ def run(options: Options) -> Iterator[Line]:
             ("a member", "/albums", Asks.MEMBER, place.anna.cookie),
             ("a guest", "/shared", Asks.DEVICE, rose),
         ):
-            first = _page(app, place, f"{root}/{large}", asks, cookie)
-            deep = _page(app, place, f"{root}/{large}?after={photos[DEPTH - 1]}", asks, cookie)
-            deep_costs, first_costs = _in_turns(deep, first, rounds)
+            first = page_of(app, place, f"{root}/{large}", asks, cookie)
+            deep = page_of(app, place, f"{root}/{large}?after={photos[DEPTH - 1]}", asks, cookie)
+            deep_costs, first_costs = in_turns(deep, first, rounds)
             yield compare(f"pages: {who}'s album page at photo 10,000, of the first", deep_costs, first_costs, at_most=1.2)
         member = place.anna.cookie
         for what, path, limit in (
@@ -47,19 +47,19 @@ def run(options: Options) -> Iterator[Line]:
             ("the albums, of an album of 60", "/albums", None),
             ("the people, of an album of 60", "/people", None),
         ):
-            costs, base = _in_turns(
-                _page(app, place, path, Asks.MEMBER, member),
-                _page(app, place, f"/albums/{small}", Asks.MEMBER, member),
+            costs, base = in_turns(
+                page_of(app, place, path, Asks.MEMBER, member),
+                page_of(app, place, f"/albums/{small}", Asks.MEMBER, member),
                 rounds,
             )
             yield compare(f"pages: {what}", costs, base, at_most=limit)
-        nothing = [own_cpu(_page(app, place, "/healthz", Asks.MEMBER, member), times=20) for _ in range(rounds)]
+        nothing = [own_cpu(page_of(app, place, "/healthz", Asks.MEMBER, member), times=20) for _ in range(rounds)]
         yield Line("pages: a view that only says ok", statistics.median(nothing) * 1000, "ms", note=spread_of(nothing))
         if options.profile:
-            _profile(_page(app, place, f"/albums/{small}", Asks.MEMBER, member))
+            _profile(page_of(app, place, f"/albums/{small}", Asks.MEMBER, member))
 
 
-def _page(app: Flask, place: Stage, path: str, asks: Asks, cookie: str) -> Callable[[], None]:
+def page_of(app: Flask, place: Stage, path: str, asks: Asks, cookie: str) -> Callable[[], None]:
     """A browser's request for a page, ready to be made again and again; it takes compressed answers, as browsers do."""
     headers = Headers({"Cookie": f"{cookie_name(asks, https=False)}={cookie}", "Accept-Encoding": "gzip"})
     builder = EnvironBuilder(path, base_url=place.settings.base_url, headers=headers)
@@ -76,7 +76,7 @@ def _page(app: Flask, place: Stage, path: str, asks: Asks, cookie: str) -> Calla
     return get
 
 
-def _in_turns(one: Callable[[], None], other: Callable[[], None], rounds: int) -> tuple[list[float], list[float]]:
+def in_turns(one: Callable[[], None], other: Callable[[], None], rounds: int) -> tuple[list[float], list[float]]:
     costs = [(own_cpu(one, times=3), own_cpu(other, times=3)) for _ in range(rounds)]
     return [cost for cost, _ in costs], [cost for _, cost in costs]
 

@@ -1,7 +1,8 @@
 """The stage: a real instance in a folder of its own, with Anna's family in it, and the server that runs it when it is needed."""
 
+import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +13,10 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.house import House, open_house
 from app.ids import new_id
-from app.media.models import Photo, PhotoKind, PhotoState
+from app.media import service as media
+from app.media.models import Photo, PhotoKind, PhotoState, Rendition, RenditionName
 from app.ops.migrate import migrate
+from app.storage.sealed import Sealed, SealedKey
 from tests.conftest import PASSWORD, Family, found
 from tests.server import Browser, Server
 
@@ -63,7 +66,24 @@ class Stage:
         ]
         with self.house.database.writing() as session:
             session.execute(sa.insert(Photo), rows)
+            media.count_ready(session, album=album.id, photos=photos, stored=photos * 5_000_000)
         return ids
+
+    def develop(self, title: str, photos: Sequence[str], sizes: Mapping[RenditionName, int]) -> None:
+        """Put sealed renditions of these sizes behind photos of an album."""
+        album, keys = self.anna.albums[title], dict[str, SealedKey]()
+        sealed, rows = Sealed(self.house.storage, album.key, keys), []
+        for photo in photos:
+            for rendition, size in sizes.items():
+                name = f"albums/{album.id}/{new_id()}"
+                writer = sealed.create(name)
+                writer.write(secrets.token_bytes(size))
+                writer.commit()
+                shape = {"mime": "image/jpeg", "width": 480, "height": 360}
+                facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": size}
+                rows.append({"photo_id": photo, "name": rendition} | shape | facts)
+        with self.house.database.writing() as session:
+            session.execute(sa.insert(Rendition), rows)
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
@@ -84,11 +104,11 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """An instance with a family, gone afterwards."""
+def stage(**env: str) -> Iterator[Stage]:
+    """An instance with a family, gone afterwards; `env` are further settings of it."""
     with tempfile.TemporaryDirectory(prefix="kinfold-bench-") as folder:
-        server = Server(Path(folder))
-        settings = Settings.from_env({"KINFOLD_DATA": f"{folder}/var", "KINFOLD_PORT": str(server.port)})
+        server = Server(Path(folder), **env)
+        settings = Settings.from_env({"KINFOLD_DATA": f"{folder}/var", "KINFOLD_PORT": str(server.port), **env})
         migrate(settings)
         house = open_house(settings)
         try:

@@ -36,7 +36,9 @@ class Family:
         assert found, "flask demo says something else than it did"
         self.server = server
         self.email, self.password, self.rose_link, self.jim_link = found.groups()
-        self._contexts = {name: browser.new_context(base_url=server.address) for name in ("anna", "rose", "egon", "stranger")}
+        self._contexts = {
+            name: browser.new_context(base_url=server.address) for name in ("anna", "ben", "rose", "egon", "stranger")
+        }
         anna, rose, egon = (self._contexts[name].new_page() for name in ("anna", "rose", "egon"))
         self._sign_in(anna)
         wait_for(lambda: anna.reload() and anna.get_by_text("being prepared").count() == 0, "the demo's pictures are ready", 120)
@@ -54,6 +56,7 @@ class Family:
         self._let_in(egon, self._short_link(anna))
         anna.goto("/people")
         self.rose = str(anna.get_by_role("link", name="Rose").get_attribute("href"))
+        self._join(anna, self._contexts["ben"].new_page())
         rose.get_by_role("link", name="Brittany 2026").click()
         self.shared_album = rose.url
         self.shared_photo = server.address + str(photos(rose).nth(2).get_attribute("href"))
@@ -84,6 +87,27 @@ class Family:
         form = {"csrf_token": token, "name": "Egon", "until": until}
         made = page.request.post(f"{self.album}/share", form=form, headers={"Accept": "application/json"})
         return str(made.json()["link"])
+
+    def _join(self, anna: Page, ben: Page) -> None:
+        """Ben, an editor who shares with two people; Carla has not come yet."""
+        ben.goto(self.new_invitation(anna, "Ben"))
+        for label, text in (("Your name", "Ben"), ("Your e-mail", "ben@example.org"), ("A password", "boats, gulls and tides")):
+            ben.get_by_label(label).fill(text)
+        ben.get_by_role("button", name="Join").click()
+        for name in ("Grandpa", "Aunt Josephine"):
+            ben.goto(f"{self.album}/share")
+            ben.get_by_role("textbox").first.fill(name)
+            ben.get_by_role("button", name="Make the link").click()
+            expect(ben.get_by_role("heading", name="is ready")).to_be_visible()
+        self.invitation = self.new_invitation(anna, "Carla")
+        anna.goto("/members")
+        self.ben = str(anna.get_by_role("link", name="Remove Ben").get_attribute("href")).removesuffix("/remove")
+
+    def new_invitation(self, page: Page, name: str) -> str:
+        page.goto("/members/invite")
+        page.get_by_label("Who is it for?").fill(name)
+        page.get_by_role("button", name="Make the invitation").click()
+        return page.get_by_label("The link", exact=True).input_value()
 
     def _let_in(self, page: Page, link: str) -> None:
         page.goto(link)
@@ -172,6 +196,18 @@ PAGES: dict[str, tuple[str, Reach]] = {
     "24-full-screen": ("rose", full_screen),
     "25-closed": ("egon", at(lambda _: "/shared")),
     "26-nothing-here": ("stranger", at(lambda _: "/nothing")),
+    "30-members": ("anna", at(lambda _: "/members")),
+    "31-members-for-an-editor": ("ben", at(lambda _: "/members")),
+    "32-invite": ("anna", at(lambda _: "/members/invite")),
+    "33-invitation-ready": ("anna", lambda page, family: family.new_invitation(page, "Dora") and None),
+    "34-join": ("stranger", at(lambda family: family.invitation)),
+    "35-join-signed-in": ("ben", at(lambda family: family.invitation)),
+    "36-role": ("anna", at(lambda family: f"{family.ben}/role")),
+    "37-remove-member": ("anna", at(lambda family: f"{family.ben}/remove")),
+    "38-leave": ("ben", at(lambda _: "/account/delete")),
+    "39-last-owner": ("anna", at(lambda _: "/account/delete")),
+    "40-group": ("anna", at(lambda _: "/group")),
+    "41-activity": ("anna", at(lambda _: "/activity")),
 }
 
 

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, expect
 
+from app.accounts.models import SignedIn
+from app.groups import service as groups
 from app.security.tokens import cookie_digest
+from app.security.viewer import Role
 from tests.browser import pictures
 from tests.browser.conftest import PHONE, Phone, album_address, end_by_date, new_family, photos, send_in, tap
 from tests.browser.server import Instance
-from tests.conftest import Family
+from tests.conftest import Colleague, Family, share_as
 
 AAA = ["color-contrast-enhanced"]
 """What guests' pages have to stand beyond the usual."""
@@ -23,11 +28,13 @@ SMALLEST_MAIN_TARGET = 56
 
 @dataclass
 class Cast:
-    """The Smiths with everything that a page can show, and the Joneses with nothing yet."""
+    """The Smiths with everything that a page can show, and the Joneses with nothing yet. Ben is an editor of the Smiths."""
 
     server: Instance
     smiths: Family
     joneses: Family
+    ben: Colleague
+    invitation: str
 
     def member(self, title: str, more: str = "") -> str:
         return album_address(self.smiths, title) + more
@@ -58,7 +65,14 @@ def cast(server: Instance) -> Cast:
     end_by_date(smiths, "Egon")
     tablet = smiths.share("Brittany 2026", "Lily")
     tablet.cookie = smiths.enrol(smiths.share("Nothing yet", "Max", open_it=False), cookie_digest(tablet.cookie))
-    return Cast(server, smiths, new_family(server, "The Joneses"))
+    ben, at = smiths.join("Ben"), server.house.clock.now()
+    share_as(ben, smiths, "Brittany 2026", "Theo")
+    share_as(ben, smiths, "Brittany 2026", "Uma")
+    with server.house.database.writing() as session:
+        _, token = groups.invite(session, smiths.owner, role=Role.OWNER, name="Carla", tokens=server.house.tokens, at=at)
+        long_ago = {"confirmed_at": at - timedelta(hours=1)}  # so that the password is asked again wherever it can be
+        session.execute(sa.update(SignedIn).where(SignedIn.member_id == smiths.owner.id).values(long_ago))
+    return Cast(server, smiths, new_family(server, "The Joneses"), ben, f"/join/{token}")
 
 
 Reach = Callable[[Page, Cast], None]
@@ -112,6 +126,25 @@ def link_ready(page: Page, cast: Cast) -> None:
     tap(page, "Make the link")
 
 
+def invitation_ready(page: Page, _: Cast) -> None:
+    page.goto("/members/invite")
+    page.get_by_label("Who is it for?").fill("Dora")
+    tap(page, "Make the invitation")
+
+
+def wrong_password(page: Page, cast: Cast) -> None:
+    page.goto(f"/members/{cast.ben.viewer.id}/remove")
+    page.get_by_label("Your password, please").fill("something else")
+    tap(page, "Remove")
+
+
+def joining_with_mistakes(page: Page, cast: Cast) -> None:
+    page.goto(cast.invitation)
+    for label, text in (("Your name", "Carla"), ("Your e-mail", cast.smiths.email), ("A password", "three boats and a gull")):
+        page.get_by_label(label).fill(text)
+    tap(page, "Join")
+
+
 def expired_form(page: Page, _: Cast) -> None:
     page.goto("/sign-in")
     page.get_by_label("E-mail").fill("anna@example.org")
@@ -135,6 +168,8 @@ NOBODY: dict[str, Reach] = {
     "sign-in": at(lambda _: "/sign-in"),
     "a new password": at(lambda cast: cast.server.new_password_address(cast.smiths.owner.id)),
     "form that is too old": expired_form,
+    "joining": at(lambda cast: cast.invitation),
+    "joining with mistakes": joining_with_mistakes,
 }
 ANNA: dict[str, Reach] = {
     "albums": at(lambda _: "/albums"),
@@ -152,10 +187,24 @@ ANNA: dict[str, Reach] = {
     "person whose time is over": at(lambda cast: cast.person("Egon")),
     "stop all": at(lambda _: "/stop-sharing"),
     "account": at(lambda _: "/account"),
+    "members": at(lambda _: "/members"),
+    "invite": at(lambda _: "/members/invite"),
+    "role": at(lambda cast: f"/members/{cast.ben.viewer.id}/role"),
+    "remove a member": at(lambda cast: f"/members/{cast.ben.viewer.id}/remove"),
+    "remove a member, wrong password": wrong_password,
+    "last owner": at(lambda _: "/account/delete"),
+    "group": at(lambda _: "/group"),
+    "activity": at(lambda _: "/activity"),
+    "joining, signed in already": at(lambda cast: cast.invitation),
     "somebody else's link": at(lambda cast: cast.link("Rose")),
     "nothing here, for a member": at(lambda _: "/albums/nothing"),
 }
+BEN: dict[str, Reach] = {
+    "members, for an editor": at(lambda _: "/members"),
+    "leave": at(lambda _: "/account/delete"),
+}
 JONES: dict[str, Reach] = {
+    "invitation ready": invitation_ready,
     "albums, none yet": at(lambda _: "/albums"),
     "people, none yet": at(lambda _: "/people"),
 }
@@ -181,10 +230,11 @@ def test_pages_for_nobody(phone: Phone, cast: Cast, name: str) -> None:
     look_over(page)
 
 
-@pytest.mark.parametrize("name", ANNA | JONES)
+@pytest.mark.parametrize("name", ANNA | BEN | JONES)
 def test_pages_for_members(phone: Phone, cast: Cast, name: str) -> None:
-    page = phone(member=(cast.joneses if name in JONES else cast.smiths).cookie)
-    (ANNA | JONES)[name](page, cast)
+    who = cast.ben if name in BEN else cast.joneses if name in JONES else cast.smiths
+    page = phone(member=who.cookie)
+    (ANNA | BEN | JONES)[name](page, cast)
     look_over(page)
 
 

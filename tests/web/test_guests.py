@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.clock import HandClock
 from app.house import House
-from app.instance import look_at_time, note_time
+from app.instance import note_time, take_notice
 from app.models import DeviceRow
 from app.sharing import service as sharing
 from tests.conftest import START, Family
@@ -274,7 +274,7 @@ def test_a_running_process_takes_notice_of_how_late_others_have_seen_it(cast: Fa
     late = clock.now() + timedelta(days=3)
     with house.database.writing() as session:
         note_time(session, clock=HandClock(late))
-    look_at_time(house.database, clock)
+    take_notice(house.database, clock)
     assert clock.now() == late
 
 
