@@ -62,7 +62,7 @@ def check_they_belong_together(database: Database, storage: Storage) -> None:
     if is_new(database) and _has_photos(storage):
         raise WrongSetting(
             "There are photos in the storage, but the database is empty. Was it moved, mistyped or not mounted? "
-            "Put it back, or choose an empty storage. Nothing was changed."
+            "Put it back, or choose an empty storage; if a restore broke off, type it again. Nothing was changed."
         )
 
 

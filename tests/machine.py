@@ -20,7 +20,7 @@ from app.ops.migrate import migrate
 from app.security.viewer import Member, Role
 from app.storage.sealed import Sealed, SealedKey
 from tests.conftest import Family, found
-from tests.server import PROJECT
+from tests.server import PROJECT, Server
 
 KILLED = """
 import importlib, os, signal, sys
@@ -64,6 +64,11 @@ class Machine:
         command = [sys.executable, "-c", KILLED, module, owner, name, str(times), *map(str, words)]
         done = subprocess.run(command, cwd=PROJECT, env=self.env | env, capture_output=True, text=True)
         assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+
+    def server(self, folder: Path) -> Server:
+        """`flask serve` on this machine, whatever other servers of this run of the tests stand on."""
+        nothing = dict.fromkeys(("KINFOLD_DATABASE_URL", "KINFOLD_STORAGE_URL", "KINFOLD_MASTER_KEY", "KINFOLD_SECRET_KEY"), "")
+        return Server(folder, **{**nothing, **self.env})
 
     def open(self) -> House:
         return open_house(Settings.from_env(self.env))

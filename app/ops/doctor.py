@@ -28,9 +28,11 @@ from app.config import Settings
 from app.db import Database
 from app.errors import WrongSetting
 from app.jobs.executors import living_workers
+from app.ops.exposure import check_photos_are_here
 from app.ops.migrate import Standing, standing
 from app.ops.status import Totals, ago, count_up, size
 from app.storage.check import RoundTripFailed, is_exposed, round_trip
+from app.storage.memory import InMemory
 from app.storage.open import open_storage
 from app.storage.port import Kept, StorageFailed, StorageRefuses
 
@@ -319,6 +321,17 @@ def _look_inside(settings: Settings, database: Database, *, current: bool) -> It
         totals = count_up(session, at=max(now, known.latest))
     yield from check_totals(totals)
     yield check_workers(living_workers(settings, database))
+    yield from _look_for_photos(settings, database)
+
+
+def _look_for_photos(settings: Settings, database: Database) -> Iterator[Finding]:
+    """Only when they are somewhere else; whatever else is wrong with the storage is told where that is looked at."""
+    no_folder = settings.storage_url is None and not (settings.data / "photos").exists()  # opening it would make it
+    with suppress(StorageFailed):
+        try:
+            check_photos_are_here(database, InMemory() if no_folder else open_storage(settings))
+        except WrongSetting as wrong:
+            yield _failure("photos", str(wrong), "Kinfold does not start like this.")
 
 
 def check_keys(settings: Settings, *, master: bytes, secret: bytes) -> Finding:

@@ -4,12 +4,13 @@ import logging
 
 import sqlalchemy as sa
 
+from app.db import Database
 from app.errors import WrongSetting
 from app.house import House
 from app.instance import is_hidden, note_exposure
 from app.media.models import Rendition, Upload
 from app.storage.check import is_exposed
-from app.storage.port import Kept, ObjectMissing, StorageFailed, StorageRefuses
+from app.storage.port import Kept, ObjectMissing, Storage, StorageFailed, StorageRefuses
 
 log = logging.getLogger("kinfold.storage")
 
@@ -28,7 +29,7 @@ def check_storage(house: House) -> None:
     One that can't be reached just now is no reason not to start: the server is not ready until it is back.
     """
     try:
-        _has_our_photos(house)
+        check_photos_are_here(house.database, house.storage)
         kept = house.storage.kept()
         exposed = is_exposed(house.storage)
     except StorageRefuses as refused:
@@ -70,13 +71,14 @@ def _note(house: House, *, exposed: bool) -> None:
         note_exposure(session, since=house.clock.now() if exposed else None)
 
 
-def _has_our_photos(house: House) -> None:
-    with house.database.reading() as session:
+def check_photos_are_here(database: Database, storage: Storage) -> None:
+    """Raises `WrongSetting` for another storage than the database's."""
+    with database.reading() as session:
         found = [session.scalars(sa.select(table.object_name).limit(SAMPLE)).all() for table in (Rendition, Upload)]
     names = [name for some in found for name in some if name is not None]
     for name in names:
         try:
-            house.storage.size(name)
+            storage.size(name)
         except ObjectMissing:
             continue
         return

@@ -15,13 +15,15 @@ import click
 import sqlalchemy as sa
 from flask.cli import with_appcontext
 
+from app.activity.models import Deletion, DeletionKind
+from app.albums.models import Album
 from app.db import Database
 from app.errors import WrongSetting
 from app.media.models import Rendition, Upload
 from app.ops.console import the_house
-from app.storage.check import is_exposed
+from app.storage.check import are_one, is_exposed
 from app.storage.open import LOCAL, open_storage
-from app.storage.port import Kept, ObjectExists, ObjectMissing, Storage, StorageFailed
+from app.storage.port import Kept, ObjectExists, ObjectMissing, Storage, StorageFailed, StorageRefuses
 
 AT_ONCE = 4
 """Objects on their way at the same time: with a bucket, it is the waiting for answers that takes long."""
@@ -56,11 +58,18 @@ def move_storage(source_at: str | None, target_at: str | None, remove_source: bo
     try:
         source, target = open_storage(house.settings, source_at), open_storage(house.settings, target_at)
         check_target(target)
+        if are_one(source, target):
+            raise click.ClickException("These are the same storage twice, under two names. Nothing was changed.")
         wrong = move(house.database, source, target, source_is_right=source_at == here)
         if not wrong and remove_source:
-            _remove_everything(source)
+            _remove_what_is_ours(house.database, source)
     except WrongSetting as error:
         raise click.ClickException(str(error)) from None
+    except StorageRefuses as refused:
+        raise click.ClickException(
+            f"One of the two does not let us in; it says {refused.code or 'nothing more'}. Look at the bucket's name and at the keys. "
+            "Nothing is lost: mend it and type this again."
+        ) from None
     except StorageFailed as failed:
         what = "The disk is full." if failed.reason == "disk-full" else "One of the two can't be reached."
         raise click.ClickException(f"{what} Nothing is lost: mend it and type this again.") from None
@@ -69,7 +78,8 @@ def move_storage(source_at: str | None, target_at: str | None, remove_source: bo
         raise click.ClickException(f"{len(wrong)} objects are missing or differ; their names stand above. Nothing was removed.")
     click.echo("Every photo is there: read back and compared.")
     if source_at == here:
-        click.echo("Now stop Kinfold, type this once more, set KINFOLD_STORAGE_URL to the new storage, and start it.")
+        setting = "unset KINFOLD_STORAGE_URL" if target_at == LOCAL else "set KINFOLD_STORAGE_URL to the new storage"
+        click.echo(f"Now stop Kinfold, type this once more, {setting}, and start it.")
 
 
 def check_target(target: Storage) -> None:
@@ -134,8 +144,15 @@ def _claimed(database: Database) -> list[str]:
         return [name for names in found for name in names if name is not None]
 
 
-def _remove_everything(source: Storage) -> None:
-    names = [stored.name for stored in source.list("albums/")]
+def _remove_what_is_ours(database: Database, source: Storage) -> None:
+    """Everything of albums that this instance has or had: a mistyped address may be that of somebody else's photos."""
+    with database.reading() as session:
+        deleted = session.scalars(sa.select(Deletion.subject).where(Deletion.kind == DeletionKind.ALBUM))
+        ours = {*session.scalars(sa.select(Album.id)), *deleted}
+    stored = [each.name for each in source.list("albums/")]
+    names = [name for name in stored if name.split("/")[1] in ours]
+    if len(names) < len(stored):
+        click.echo(f"{len(stored) - len(names)} objects in the old storage belong to no album of ours and were left there.")
     with click.progressbar(range(0, len(names), BATCH), label="Removing") as bar:
         for at in bar:
             source.delete(*names[at : at + BATCH])

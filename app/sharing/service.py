@@ -269,7 +269,7 @@ def made_by(session: Session, viewer: Member, *, member: str, at: datetime) -> M
     """What a member of the group has brought in, and what would outlast their account."""
     seeing = sa.select(Grant.guest_id).where(*live_grant(at))
     guests = sa.select(Guest).where(Guest.group_id == viewer.group, Guest.created_by == member, Guest.id.in_(seeing))
-    let_in = sa.exists().where(DeviceRow.link_id == Link.id, *live_device(at))  # its phones outlast a link that is over or replaced
+    let_in = sa.exists().where(DeviceRow.link_id == Link.id, *live_device(at))  # phones outlast the time of their link
     good = sa.or_(sa.and_(*live_link(at)), sa.and_(Link.revoked_at.is_(None), let_in))
     links = (
         sa.select(Link)

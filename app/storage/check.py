@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from app.errors import KinfoldError
 from app.ids import new_id
-from app.storage.port import Storage
+from app.storage.port import ObjectMissing, Storage
 
 
 class RoundTripFailed(KinfoldError):
@@ -19,6 +19,16 @@ def round_trip(storage: Storage) -> None:
     with _trial_object(storage, content) as name:
         if b"".join(storage.read(name)) != content:
             raise RoundTripFailed
+
+
+def are_one(one: Storage, other: Storage) -> bool:
+    """Whether both are the same place, whatever their addresses look like: what is written to one is found in the other."""
+    with _trial_object(one, secrets.token_bytes(64)) as name:
+        try:
+            other.size(name)
+        except ObjectMissing:
+            return False
+        return True
 
 
 def is_exposed(storage: Storage) -> bool:

@@ -21,6 +21,8 @@ def open_storage(settings: Settings, where: str | None = None) -> Storage:
         from app.storage.s3 import S3  # with boto3, which takes a while to load
 
         return S3(where, connections=settings.threads)
+    if where != LOCAL and not Path(where).is_absolute():  # s3:/bucket is no folder, but a slip of the finger
+        raise WrongSetting("The address of a storage needs to look like s3://bucket/prefix?endpoint=..., local, or /a/folder.")
     folder = settings.data / "photos" if where == LOCAL else Path(where)
     try:
         return Local(folder)

@@ -22,6 +22,8 @@ from tests.browser.test_main_job import make_album, share
 from tests.conftest import PASSWORD
 from tests.server import Browser, multipart, wait_for
 
+pytestmark = pytest.mark.slow
+
 OVER_A_FORM = 600_000
 """Bytes that no form has; only an upload may be so large."""
 

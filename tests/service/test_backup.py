@@ -710,6 +710,22 @@ def test_what_was_given_again_before_the_backup_is_not_ended(
         assert session.get(Grant, jim.grant).ended_at is None  # type: ignore[union-attr]
 
 
+def test_what_was_committed_after_the_backup_with_an_earlier_moment_is_ended(
+    busy: Family, file: Path, elsewhere: Elsewhere, clock: HandClock
+) -> None:
+    """It waited for somebody else, or happened on a machine whose clock is a few seconds behind."""
+    house, jim, before = busy.house, busy.people["Jim"], clock.now()
+    clock.move(timedelta(seconds=15))
+    write(house, file)
+    with house.database.writing() as session:
+        sharing.stop_guest(session, busy.owner, guest=sharing.get_guest(session, busy.owner, guest=jim.id), at=before)
+    Journal(house.settings.data).catch_up(house.database)
+    elsewhere.restore(file, keep_links=True, deletions=house.settings.data / journal.NAME)
+    with elsewhere.open().database.reading() as session:
+        assert session.get_one(Grant, jim.grant).ended_by is EndedBy.HAND
+        assert session.get_one(Link, jim.link).revoked_at is not None
+
+
 def test_the_journal_in_the_data_folder_is_used_by_itself(busy: Family, file: Path, elsewhere: Elsewhere) -> None:
     write(busy.house, file)
     photo = busy.photos["Tom is six"][0]

@@ -17,6 +17,8 @@ from tests.machine import KILLED, Machine, family_on, lines_by_table, plain_byte
 from tests.seaweed import Seaweed
 from tests.server import PROJECT, Browser, Server, wait_for
 
+pytestmark = pytest.mark.slow
+
 PASSPHRASE = {"KINFOLD_BACKUP_PASSPHRASE": "six ducks on a red boat"}
 ENDED = {"instance", "member_session", "one_time_address", "link", "device", "deletion", "removal", "grant"}
 
@@ -56,7 +58,7 @@ def test_an_empty_machine_is_restored_and_simply_starts(home: Family, machine: M
     assert "3 photos in 1 album can be restored." in machine.type("backup", "--check", file)
     said = other.type("restore", file, **PASSPHRASE)
     assert "3 photos in 1 album are back" in said and "has ended" in said
-    server = Server(tmp_path / "server", KINFOLD_DATA=str(other.folder))
+    server = other.server(tmp_path / "server")
     server.start()
     try:
         anna = Browser(server.base)

@@ -23,12 +23,15 @@ from app.ingest import decoding
 from app.ingest.decoder.limits import Refusal
 from app.ingest.decoder.sniff import sniff
 from app.instance import Instance
-from app.media.models import PhotoState
+from app.media.models import PhotoState, Rendition
 from app.ops import doctor as room
 from app.ops.doctor import Finding, State, doctor
+from app.ops.keyfiles import key_texts
 from app.ops.migrate import Standing, alembic_config, migrate
 from app.ops.status import Totals
+from app.storage.local import Local
 from app.storage.port import Kept
+from tests.conftest import Family
 from tests.seaweed import KEYS, Seaweed
 from tests.server import PROJECT, Server
 
@@ -180,6 +183,21 @@ def test_a_storage_that_can_not_be_used(folder: Path, looks: object) -> None:
     (folder / "photos").write_text("not a folder")
     code, found = ask(folder)
     assert code == 1 and "can't be used" in found["storage"].says
+
+
+def test_a_storage_without_the_photos_of_this_database(cast: Family, looks: object, tmp_path: Path) -> None:
+    settings = cast.house.settings
+    keys = key_texts(settings)
+    env = {"KINFOLD_MASTER_KEY": str(keys.master), "KINFOLD_SECRET_KEY": str(keys.secret)}
+    env |= {"KINFOLD_DATABASE_URL": settings.database_url}
+    assert ask(tmp_path / "elsewhere", **env)[1]["photos"].state is State.FAILURE
+    with cast.house.database.reading() as session:
+        name = session.scalars(sa.select(Rendition.object_name).where(Rendition.object_name.is_not(None))).first()
+    assert name is not None
+    writer = Local(tmp_path / "elsewhere/photos").create(name)
+    writer.write(b"one of the photos")
+    writer.commit()
+    assert "photos" not in ask(tmp_path / "elsewhere", **env)[1]
 
 
 def test_a_check_that_falls_over_is_a_finding(folder: Path, looks: object, monkeypatch: pytest.MonkeyPatch) -> None:

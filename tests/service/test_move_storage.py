@@ -204,12 +204,42 @@ def test_places_where_no_photo_should_be(
     assert (done.exit_code, "Object Lock" in done.output) == (1, True)
 
 
+def test_the_same_folder_under_another_name_is_not_emptied(house: House, brittany: Family, app: Flask, tmp_path: Path) -> None:
+    before = contents(house.storage)
+    (tmp_path / "by another way").symlink_to(house.settings.data / "photos")
+    for name in (house.settings.data / "photos", tmp_path / "by another way"):
+        done = moving(app, "--from", str(name), "--remove-source")
+        assert (done.exit_code, "the same storage twice" in done.output) == (1, True), done.output
+        assert contents(house.storage) == before
+
+
+def test_the_same_bucket_under_another_name_is_not_emptied(
+    house: House, brittany: Family, app: Flask, url: str, there: Storage
+) -> None:
+    assert moving(app, "--to", url).exit_code == 0
+    before = contents(there)
+    later = create_app(house.settings, replace(now_using(house, url), storage=there))
+    done = moving(later, "--from", f"{url}&region=us-east-1", "--remove-source")
+    assert (done.exit_code, "the same storage twice" in done.output, contents(there)) == (1, True, before), done.output
+
+
+def test_what_is_not_ours_is_left_where_it_is(house: House, brittany: Family, app: Flask, tmp_path: Path) -> None:
+    others = Local(tmp_path / "others")
+    writer = others.create("albums/theirs/photo")
+    writer.write(b"a photo of somebody else's")
+    writer.commit()
+    done = moving(app, "--from", str(tmp_path / "others"), "--remove-source")
+    assert (done.exit_code, "1 objects in the old storage belong to no album" in done.output) == (0, True), done.output
+    assert contents(others) == {"albums/theirs/photo": b"a photo of somebody else's"}
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         ((), "the same storage twice"),
         (("--from", "local", "--to", "local"), "the same storage twice"),
         (("--to", "s3://"), "needs to look like"),
+        (("--to", "s3:/bucket/kinfold"), "needs to look like"),
         (("--from", "/somewhere", "--to", "/elsewhere"), "has to be the storage that Kinfold uses now"),
         (("--to", "/elsewhere", "--remove-source"), "still uses the old storage"),
     ],

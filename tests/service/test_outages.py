@@ -180,6 +180,8 @@ from sqlalchemy.engine import Engine
 from app.config import Settings
 from app.ops.migrate import migrate
 
+pytestmark = pytest.mark.slow
+
 left = int(sys.argv[1])
 
 @sa.event.listens_for(Engine, "after_cursor_execute")

@@ -16,7 +16,6 @@ from app.ops.rotate import newest_of, rewrap
 from app.security.sealing import MasterKey, SealBroken
 from tests.conftest import Family
 from tests.machine import Machine, family_on, plain_bytes
-from tests.server import Server
 
 
 @pytest.fixture
@@ -92,9 +91,10 @@ def test_two_runs_and_a_start_between_them(machine: Machine) -> None:
     assert photos(machine) == before
 
 
+@pytest.mark.slow
 def test_a_server_that_was_not_started_again_is_seen(machine: Machine, tmp_path: Path) -> None:
     """It would seal the next album with the old key alone, and nobody could ever open that."""
-    server = Server(tmp_path / "server", KINFOLD_DATA=str(machine.folder)).start()
+    server = machine.server(tmp_path / "server").start()
     try:
         machine.type("rotate-keys")
         assert "still runs with the old key alone" in machine.type("rotate-keys", fails=True)

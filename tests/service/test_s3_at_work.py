@@ -254,6 +254,7 @@ def server(tmp_path: Path, seaweed: Seaweed, bucket: str) -> Server:
     return Server(tmp_path, KINFOLD_STORAGE_URL=seaweed.url(bucket), **postgres.KEYS, **KEYS)
 
 
+@pytest.mark.slow
 def test_a_whole_server_on_a_bucket(server: Server, seaweed: Seaweed, bucket: str) -> None:
     """A photo comes in and is shown; the bucket is opened and everything hidden; it is closed, and all is well again."""
     server.start()
@@ -280,6 +281,7 @@ def test_a_whole_server_on_a_bucket(server: Server, seaweed: Seaweed, bucket: st
         server.stop()
 
 
+@pytest.mark.slow
 def test_a_whole_server_does_not_start_on_an_open_bucket(server: Server, seaweed: Seaweed, bucket: str) -> None:
     seaweed.open_to_strangers(bucket)
     for command in (

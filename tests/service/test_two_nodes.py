@@ -15,6 +15,8 @@ from tests.seaweed import Seaweed
 from tests.server import Browser, Server, free_port, wait_for
 from tests.service.test_whole_server import all_settled, photo_with_canary
 
+pytestmark = pytest.mark.slow
+
 TAPS = 50
 PLACES = 3
 AT_ONCE = 1.0

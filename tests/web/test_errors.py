@@ -1,12 +1,14 @@
 """When something goes wrong: a sentence for people, a word for scripts, and never a success that was none."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.clock import HandClock
 from app.house import House
 from app.storage.memory import InMemory
 from app.storage.port import StorageFailed
@@ -43,6 +45,17 @@ def test_a_post_where_only_looking_is_possible_is_not_there(anna: LintingClient)
 
 def test_expired_forms_are_told_to_scripts(anna: LintingClient) -> None:
     refused_with(anna.post("/albums", data={"title": "x"}, headers=JSON), 400, "form-expired")
+
+
+@pytest.mark.parametrize("sent", ["5", '["x"]', '{"title": 5, "password": {"a": 1}, "role": [["owner"]], "confirm": null}', ""])
+@pytest.mark.parametrize(
+    "address", ["/albums", "/members/invite", "/stop-sharing", "/group", "/group/delete", "/sign-in", "/join/x"]
+)
+def test_what_is_no_form_is_an_empty_form(anna: LintingClient, clock: HandClock, address: str, sent: str) -> None:
+    clock.move(timedelta(minutes=15))
+    headers = {"X-CSRFToken": anna.any_token()}
+    answer = anna.post(address, data=sent, content_type="application/json", headers=headers)
+    assert answer.status_code == (404 if address == "/join/x" else 400)
 
 
 def test_a_commit_that_fails_is_no_success_page(

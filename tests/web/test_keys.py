@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -124,6 +125,38 @@ def test_a_server_without_storage_is_not_ready_and_says_no_more(
     monkeypatch.setattr(house.storage, "create", broken)
     answer = stranger.get("/readyz")
     assert (answer.status_code, answer.text) == (503, "not ready\n")
+    assert stranger.get("/healthz").status_code == 200
+
+
+def test_one_look_that_hangs_holds_nobody_else(
+    house: House, stranger: LintingClient, browser_of: Callable[..., LintingClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, done = Event(), Event()
+
+    def hangs(_name: str) -> None:
+        looking.set()
+        assert done.wait(10)
+        raise OSError
+
+    monkeypatch.setattr(house.storage, "create", hangs)
+    first = Thread(target=lambda: browser_of().get("/readyz"))
+    first.start()
+    try:
+        assert looking.wait(10)
+        assert stranger.get("/readyz").status_code == 503
+        assert first.is_alive(), "the answer did not wait for the look"
+    finally:
+        done.set()
+        first.join()
+
+
+def test_whoever_asks_whether_the_process_lives_does_not_wait_for_the_database(
+    stranger: LintingClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(*_: object) -> bool:
+        raise AssertionError("the database was asked")
+
+    monkeypatch.setattr("app.web.application.take_notice", hangs)
     assert stranger.get("/healthz").status_code == 200
 
 

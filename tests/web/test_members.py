@@ -371,6 +371,24 @@ def test_what_is_ticked_ends_too(cast: Family, ben: Colleague, anna: LintingClie
     assert browser_of(device=uma.cookie).get("/shared").status_code == left
 
 
+@pytest.mark.parametrize("over", ["replaced", "past its date"])
+def test_phones_that_they_let_in_by_a_link_that_is_over_can_be_ended_too(
+    cast: Family, ben: Colleague, anna: LintingClient, bens: LintingClient, browser_of: Browsers, clock: HandClock, over: str
+) -> None:
+    """Ben opens a link for Rose on a phone of his own, and makes another one for her."""
+    made = bens.send(f"/people/{cast.people['Rose'].id}/links", json=True, days="1").get_json()
+    his_own = browser_of()
+    assert his_own.send(path_of(made["link"]), page=path_of(made["link"])).status_code == 303
+    if over == "replaced":
+        assert bens.send(f"/people/{cast.people['Rose'].id}/links", json=True, days="1").status_code == 201
+    else:
+        clock.move(timedelta(days=2))
+    page = anna.get(f"/members/{ben.viewer.id}/remove").text
+    assert f'id="link-{made["id"]}" value="{made["id"]}" checked' in page
+    assert anna.send(f"/members/{ben.viewer.id}/remove", link=made["id"], **SURE).status_code == 303
+    assert his_own.get("/shared").status_code == 404
+
+
 def test_only_what_this_member_made_can_be_ended_with_them(
     cast: Family, marcs: Family, ben: Colleague, anna: LintingClient, rose: LintingClient, browser_of: Browsers
 ) -> None:

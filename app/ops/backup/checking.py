@@ -17,7 +17,7 @@ from app.jobs.executors import FileLocks
 from app.media.models import Photo, PhotoState, Rendition, RenditionName
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy, Place
 from app.ops.backup.making import Progress
-from app.ops.backup.reading import CHECKING, check_version, open_rows_key, places_of, scratch_rows
+from app.ops.backup.reading import CHECKING, NEEDS_BOTH_KEYS, check_version, open_rows_key, places_of, scratch_rows
 from app.security.sealing import AlbumKey, MasterKey, SealBroken, open_range
 
 READERS = 4
@@ -76,12 +76,12 @@ def _scratch_folder(beside: Path) -> Iterator[Path]:
         lock.release()
 
 
-def _album_key(master: MasterKey, album: Album) -> AlbumKey | None:
-    """Its key; without one, every photo in it will be found broken."""
+def _album_key(master: MasterKey, album: Album) -> AlbumKey:
+    """Its key. Raises `BackupBroken`, as restoring does."""
     try:
         return master.open_album(album.id, album.wrapped_key)
     except SealBroken:
-        return None
+        raise BackupBroken(NEEDS_BOTH_KEYS) from None
 
 
 def _objects_by_photo(session: Session) -> dict[str, int]:
@@ -89,17 +89,14 @@ def _objects_by_photo(session: Session) -> dict[str, int]:
     return {photo: len(RenditionName) for photo in session.scalars(sa.select(Photo.id).where(Photo.state == PhotoState.READY))}
 
 
-def _open(archive: Archive, database: Database, albums: dict[str, AlbumKey | None], photo: str, name: str, place: Place) -> None:
+def _open(archive: Archive, database: Database, albums: dict[str, AlbumKey], photo: str, name: str, place: Place) -> None:
     with database.reading() as session:
         row, album = session.execute(
             sa.select(Rendition, Photo.album_id)
             .join(Photo, Photo.id == Rendition.photo_id)
             .where(Rendition.photo_id == photo, Rendition.object_name == name)
         ).one()
-    key = albums[album]
-    if key is None:
-        raise SealBroken
-    for _ in open_range(key.unwrap(name, row.wrapped_key, row.size), archive.read(place), row.size, 0, row.size):
+    for _ in open_range(albums[album].unwrap(name, row.wrapped_key, row.size), archive.read(place), row.size, 0, row.size):
         pass
 
 

@@ -85,7 +85,7 @@ def restore(file: Path, keep_links: bool, deletions: Path | None) -> None:
     back = f"{_photos(done.photos)} in {_albums(done.albums)} are back, as of {done.made_at:%Y-%m-%d %H:%M} UTC."
     click.echo(f"{back} Start Kinfold as usual.")
     if not done.lines:
-        click.echo("No deletion journal was found: what was deleted after the backup was made is back too.")
+        click.echo("No deletion journal was found, or it is empty: what was deleted after the backup was made is back too.")
     elif done.undone:
         click.echo(f"{done.undone} deletions and endings from the journal were applied.")
     if not keep_links:

@@ -27,6 +27,11 @@ AT_ONCE = 500
 RESTORING, CHECKING = "restoring", "checking"
 """The folders for scratch databases in the data folder, each with a lock of the same name."""
 
+NEEDS_BOTH_KEYS = (
+    "The master key does not open every album: this backup was made while the key was being changed, and needs both. Set "
+    "KINFOLD_MASTER_KEY=new,old."
+)
+
 
 def tidy_scratch(settings: Settings, database: Database) -> None:
     """A sweep: what a restore or a check has left that was killed; there are names in it."""

@@ -33,7 +33,7 @@ from app.media.models import Photo, PhotoState
 from app.ops import journal, rows
 from app.ops.backup.archive import Archive, BackupBroken, Place
 from app.ops.backup.making import Progress
-from app.ops.backup.reading import RESTORING, check_version, keys_in, open_rows_key, places_of, scratch_rows
+from app.ops.backup.reading import NEEDS_BOTH_KEYS, RESTORING, check_version, keys_in, open_rows_key, places_of, scratch_rows
 from app.ops.keyfiles import MASTER, SECRET, Found, KeyTexts, key_texts, write_key
 from app.ops.migrate import Standing, migrate, standing
 from app.ops.move_storage import check_target
@@ -197,10 +197,7 @@ def _open_albums(prepared: Database, master_text: str) -> None:
     try:
         rewrap(prepared, master_text)
     except SealBroken:
-        raise BackupBroken(
-            "The master key does not open every album: this backup was made while the key was being changed, and needs both. Set "
-            "KINFOLD_MASTER_KEY=new,old."
-        ) from None
+        raise BackupBroken(NEEDS_BOTH_KEYS) from None
 
 
 def _end_every_way_in(session: Session, at: datetime) -> None:
