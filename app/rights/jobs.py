@@ -26,13 +26,16 @@ TABLES = (
 )
 """What a deletion takes rows out of."""
 
+WITH_NAMES = ("guest", "invitation", "member")
+"""Those of them in which people's names stand readable. They are small: even a school's are written anew in a moment."""
+
 
 class Vacuum:
     """A sweep: after something was deleted, its rows are overwritten in the tables' files as far as PostgreSQL does that.
 
-    It only marks deleted rows as dead, and would come back to a large table by itself after a fifth of it was deleted. Vacuuming moves the
-    rows beside them into their place. That is no proof, and its log keeps them until it is used again: docs/record.md says so. SQLite needs
-    none of this, it overwrites what is deleted.
+    It only marks deleted rows as dead, and would come back to a large table by itself after a fifth of it was deleted. Vacuuming frees their
+    place, and the tables with names are written anew without them, statistics included. The database's log keeps copies until it is used
+    again: docs/record.md says so. SQLite needs none of this, it overwrites what is deleted.
     """
 
     def __init__(self, house: House) -> None:
@@ -49,4 +52,6 @@ class Vacuum:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 for table in TABLES:
                     connection.exec_driver_sql(f'VACUUM (SKIP_LOCKED) "{table}"')
+                for table in WITH_NAMES:
+                    connection.exec_driver_sql(f'VACUUM (FULL, ANALYZE, SKIP_LOCKED) "{table}"')
             self._done = newest

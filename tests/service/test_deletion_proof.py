@@ -332,8 +332,38 @@ def test_what_was_never_claimed_is_no_reason_to_keep_a_group(scene: Scene) -> No
     assert left not in scene.stored()
 
 
+def test_names_leave_postgresqls_own_files_but_its_log(tmp_path: Path, clock: HandClock) -> None:
+    own = postgres.new_cluster()
+    try:
+        settings = {"KINFOLD_DATABASE_URL": own.database("names"), **postgres.KEYS}
+        at_home = Settings.from_env({"KINFOLD_DATA": str(tmp_path), **settings})
+        migrate(at_home)
+        house = open_house(at_home, clock=clock)
+        family = found(house, group_name="The Smiths", name="Anna", email="anna@example.org")
+        names = [f"Zebedee Quillfeather {number}" for number in range(50)]
+        with house.database.writing() as session:
+            guests = [sharing.add_guest(session, family.owner, name=name, at=clock.now()) for name in names]
+        with house.database.writing() as session:
+            for guest in guests:
+                found_guest = sharing.get_guest(session, family.owner, guest=guest.id)
+                sharing.delete_guest(session, family.owner, guest=found_guest, at=clock.now())
+
+        def left() -> list[str]:
+            with house.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(sa.text("CHECKPOINT"))
+            files = [path for path in own.folder.rglob("*") if path.is_file() and "pg_wal" not in path.parts]
+            return [path.name for path in files if b"uillfeather" in path.read_bytes()]
+
+        assert left()
+        Vacuum(house)()
+        assert left() == []
+        house.database.close()
+    finally:
+        own.stop()
+        own.remove()
+
+
 def test_postgresql_is_asked_to_overwrite_what_was_deleted_and_only_then(tmp_path: Path, clock: HandClock) -> None:
-    """Whether it did can't be shown for certain: its log keeps everything for a while. docs/record.md says so."""
     settings = {"KINFOLD_DATABASE_URL": postgres.cluster().database("vacuum"), **postgres.KEYS}
     at_home = Settings.from_env({"KINFOLD_DATA": str(tmp_path), **settings})
     migrate(at_home)
