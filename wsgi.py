@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from app import create_app
 from app.config import Settings
 from app.errors import WrongSetting
+from app.jobs.executors import show_at_work
 from app.ops.exposure import check_storage
 from app.ops.first_aid import first_aid
 from app.ops.harden import harden
@@ -22,6 +23,7 @@ def start() -> Flask:
     app = create_app(settings)
     if click.get_current_context(silent=True) is None:  # a web server; of the commands, `serve` and `worker` look themselves
         check_storage(app.extensions["kinfold"])
+        show_at_work(app.extensions["kinfold"].database)
     return app
 
 

@@ -45,13 +45,13 @@ class Settings:
         shown_host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         base_url = (env.get("KINFOLD_BASE_URL") or f"http://{shown_host}:{port}").rstrip("/").lower()
         _check_base_url(base_url)
-        storage_url = _secret(env, "KINFOLD_STORAGE_URL")
+        storage_url = secret_setting(env, "KINFOLD_STORAGE_URL")
         if storage_url is not None and not storage_url.startswith("s3://"):
             raise WrongSetting(
                 "KINFOLD_STORAGE_URL needs to look like s3://bucket/prefix?endpoint=https://s3.example.org. Unset it to keep photos in the "
                 "data folder."
             )
-        database_url = _secret(env, "KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}"
+        database_url = secret_setting(env, "KINFOLD_DATABASE_URL") or f"sqlite:///{data / 'kinfold.sqlite3'}"
         if not database_url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise WrongSetting(
                 "KINFOLD_DATABASE_URL needs to look like postgresql+psycopg://user:password@host/database, or sqlite:////folder/file. "
@@ -67,9 +67,9 @@ class Settings:
             base_url=base_url,
             database_url=database_url,
             storage_url=storage_url,
-            metrics_token=_secret(env, "KINFOLD_METRICS_TOKEN"),
-            secret_key=_secret(env, "KINFOLD_SECRET_KEY"),
-            master_key=_secret(env, "KINFOLD_MASTER_KEY"),
+            metrics_token=secret_setting(env, "KINFOLD_METRICS_TOKEN"),
+            secret_key=secret_setting(env, "KINFOLD_SECRET_KEY"),
+            master_key=secret_setting(env, "KINFOLD_MASTER_KEY"),
             trusted_proxies=_number(env, "KINFOLD_TRUSTED_PROXIES", cls.trusted_proxies),
             contact=env.get("KINFOLD_CONTACT") or "",
             quota=_size(env, "KINFOLD_QUOTA", cls.quota),
@@ -125,8 +125,8 @@ def _size(env: Mapping[str, str], name: str, default: int) -> int:
     return value
 
 
-def _secret(env: Mapping[str, str], name: str) -> str | None:
-    """A secret, from the variable itself or from the file that `<name>_FILE` points to."""
+def secret_setting(env: Mapping[str, str], name: str) -> str | None:
+    """A secret, from the variable itself or from the file that `<name>_FILE` points to. Raises `WrongSetting`."""
     direct, path = env.get(name, "").strip(), env.get(f"{name}_FILE", "").strip()
     if direct and path:
         raise WrongSetting(f"Both {name} and {name}_FILE are set. Keep one of them.")

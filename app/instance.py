@@ -127,6 +127,13 @@ def check_keys(keys: Keys, *, master_check: bytes, secret_check: bytes) -> None:
         )
 
 
+def sealing_key(session: Session, master: MasterKey) -> MasterKey:
+    """The master key as it seals new albums just now: by the key that is this instance's until `rotate-keys` has changed that, which
+    every node has, also while they are started again one after another. Until the transaction ends no change of the key begins, so that
+    none overlooks the new album. Raises `SealBroken` on a node that has only a key from before."""
+    return master.sealing_as(session.scalars(sa.select(Instance.master_check).with_for_update(read=True)).one())
+
+
 def note_time(session: Session, *, clock: Clock) -> None:
     """Store how late it is and take notice of how late others have seen it."""
     now = clock.now()
@@ -150,6 +157,23 @@ LOOK_EVERY = 10.0
 
 _noticed: WeakKeyDictionary[Database, tuple[float, bool]] = WeakKeyDictionary()
 _one_at_a_time = Lock()
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a file that only we can read, made if it is not there; with O_EXCL it must not be there, or `FileExistsError`.
+
+    What root makes belongs to whom its folder belongs to: a command that was typed as root must leave nothing that the server can't open.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        if flags & os.O_EXCL:
+            raise
+        return os.open(path, flags)
+    if os.geteuid() == 0:
+        folder = path.parent.stat()
+        os.fchown(descriptor, folder.st_uid, folder.st_gid)
+    return descriptor
 
 
 def take_notice(database: Database, clock: Clock) -> bool:
@@ -181,14 +205,16 @@ def _find_or_make(given: str | None, path: Path, setting: str, may_make: bool) -
         )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = MasterKey.generate() if setting == "KINFOLD_MASTER_KEY" else secrets.token_urlsafe(48)
-    _write_private(path, text)
+    try:
+        _write_private(path, text)
+    except FileExistsError:  # another first start was faster
+        return path.read_text(encoding="ascii").strip()
     return text
 
 
 def _write_private(path: Path, text: str) -> None:
     """A file that only we can read, on the disk before it is used: a key that is lost in a power cut loses every photo."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+    with os.fdopen(open_private(path, os.O_WRONLY | os.O_EXCL), "w", encoding="ascii") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -61,17 +61,22 @@ class Activity(Base):
 
 
 class DeletionKind(StrEnum):
-    """What was deleted for good."""
+    """What must not come back: a row that was deleted for good, or what was taken from one that stays: a member's old password, their
+    place as an owner, the right to save what a grant shows."""
 
     ALBUM = "album"
     PHOTO = "photo"
     GUEST = "guest"
     MEMBER = "member"
     GROUP = "group"
+    PASSWORD = "password"
+    OWNER = "owner"
+    SAVING = "saving"
 
 
 class Deletion(Base):
-    """A line of the deletion journal: the identifier of what was deleted, so that restoring an older backup does not bring it back."""
+    """A line of the deletion journal, so that restoring an older backup does not bring it back: the identifier of the row that was
+    deleted, or from which something was taken (the member's, for a password and an owner; the grant's, for saving)."""
 
     __tablename__ = "deletion"
 

@@ -49,8 +49,13 @@ def record(
     session.add(Activity(kind=kind, at=at, group_id=by.group, member_id=by.id, guest_id=guest, album_id=album, other_id=other))
 
 
+def record_from_outside(session: Session, kind: ActivityKind, *, group: str, other: str, at: datetime) -> None:
+    """Note what whoever runs the server did to a member."""
+    session.add(Activity(kind=kind, at=at, group_id=group, other_id=other))
+
+
 def record_deletion(session: Session, kind: DeletionKind, *subjects: str, at: datetime) -> None:
-    """Write into the deletion journal what is deleted in this transaction."""
+    """Write into the deletion journal what is deleted, or taken away, in this transaction."""
     session.add_all(Deletion(kind=kind, subject=subject, at=at) for subject in subjects)
 
 

@@ -2,19 +2,30 @@
 
 Every worker holds one such lock for as long as it lives, and is called after it. So no two workers ever share a name,
 and whoever can take the lock of a name knows that its worker is dead.
+
+Another lock is shared by all who serve people, web servers and workers: every connection that they have to the database carries it.
+Whoever moves or replaces that database takes it for themselves.
 """
 
 import fcntl
 import hashlib
 import os
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.config import Settings
 from app.db import Database
+from app.errors import KinfoldError
+from app.instance import open_private
 
 
 class Lock(Protocol):
@@ -79,13 +90,17 @@ class FileLocks:
     def take(self, name: str) -> Lock | None:
         if not re.fullmatch(r"[a-z0-9-]+", name):
             return None  # names of executors come from the database: they make no paths
-        descriptor = os.open(self._folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)  # closed in every program we start
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return _FileLock(descriptor)
+        return _take_file(self._folder / f"{name}.lock")
+
+
+def _take_file(path: Path) -> Lock | None:
+    descriptor = open_private(path, os.O_RDWR)  # closed in every program we start
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return _FileLock(descriptor)
 
 
 class _FileLock:
@@ -127,3 +142,62 @@ class _AdvisoryLock:
     def release(self) -> None:
         self._connection.invalidate()  # ends the session, and with it the lock: works for a broken connection too
         self._connection.close()
+
+
+AT_WORK = "at-work"
+
+
+class AtWork(KinfoldError):
+    """Kinfold is running on this database."""
+
+
+def show_at_work(database: Database) -> None:
+    """From now on every connection of this process shows that Kinfold is running on this database (see `alone`), before it can write
+    anything. While somebody is alone with the database there is none: that is an `OperationalError`, as when it is away."""
+    if database.engine.dialect.name == "sqlite":
+        event.listen(database.engine, "connect", partial(_share_file, _beside(database)))
+        event.listen(database.engine, "close", _leave_file)
+    else:
+        event.listen(database.engine, "connect", _share_advisory)
+    database.close()  # the connections there were show nothing
+    with database.reading() as session:
+        session.execute(sa.select(1))
+
+
+@contextmanager
+def alone(database: Database) -> Iterator[None]:
+    """Nobody works with this database until this has ended. Raises `AtWork` when somebody does, on whatever machine."""
+    sqlite = database.engine.dialect.name == "sqlite"
+    lock = _take_file(_beside(database)) if sqlite else AdvisoryLocks(database.engine).take(AT_WORK)
+    if lock is None:
+        raise AtWork
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _beside(database: Database) -> Path:
+    """The file that stands for a database that is a file, whichever data folder it is used from."""
+    return Path(os.path.realpath(database.engine.url.database or "") + ".lock")
+
+
+def _share_file(path: Path, _connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    descriptor = open_private(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise sqlite3.OperationalError("database is locked: it is being moved or restored") from None
+    entry.info[AT_WORK] = descriptor
+
+
+def _leave_file(_connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    if AT_WORK in entry.info:
+        os.close(entry.info.pop(AT_WORK))
+
+
+def _share_advisory(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """The session keeps it until it ends; `lock_timeout` ends the waiting for somebody who is alone."""
+    connection.execute("SELECT pg_advisory_lock_shared(%s)", [_advisory_key(AT_WORK)])
+    connection.commit()

@@ -10,3 +10,8 @@ def the_house() -> House:
     found = current_app.extensions["kinfold"]
     assert isinstance(found, House)
     return found
+
+
+def printable(text: str) -> str:
+    """What a person typed, so that it stays on its line and can't steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -35,6 +35,7 @@ class Demo:
 def make_demo(house: House) -> Demo:
     """Found the family, fill its album and share it. Every call makes another family."""
     at, email, password = house.clock.now(), f"anna-{secrets.token_hex(3)}@example.org", secrets.token_urlsafe(9)
+    password_hash = house.passwords.hash(password)
     with house.database.writing() as session:
         token = accounts.issue_address(session, kind=AddressKind.SET_UP, tokens=house.tokens, at=at)
         address = accounts.find_address(session, kind=AddressKind.SET_UP, token=token, tokens=house.tokens, at=at)
@@ -45,8 +46,7 @@ def make_demo(house: House) -> Demo:
             kind=GroupKind.FAMILY,
             name="Anna",
             email=email,
-            password=password,
-            passwords=house.passwords,
+            password_hash=password_hash,
             at=at,
         )
         anna = accounts.as_viewer(owner)

@@ -30,6 +30,7 @@ from app.errors import WrongSetting
 from app.jobs.executors import living_workers
 from app.ops.exposure import check_photos_are_here
 from app.ops.migrate import Standing, standing
+from app.ops.people import without_owner
 from app.ops.status import Totals, ago, count_up, size
 from app.storage.check import RoundTripFailed, is_exposed, round_trip
 from app.storage.memory import InMemory
@@ -319,7 +320,9 @@ def _look_inside(settings: Settings, database: Database, *, current: bool) -> It
         return
     with database.reading() as session:
         totals = count_up(session, at=max(now, known.latest))
+        ownerless = without_owner(session)
     yield from check_totals(totals)
+    yield check_owners(len(ownerless))
     yield check_workers(living_workers(settings, database))
     yield from _look_for_photos(settings, database)
 
@@ -388,6 +391,17 @@ def check_totals(totals: Totals) -> Iterator[Finding]:
         )
     else:
         yield _ok("queue", "No photo waits for long.")
+
+
+def check_owners(ownerless: int) -> Finding:
+    """Whether every group has somebody who looks after it; `ownerless` groups have not."""
+    if not ownerless:
+        return _ok("owners", "Every group has an owner.")
+    return _warning(
+        "owners",
+        f"{'1 group has' if ownerless == 1 else f'{ownerless} groups have'} no owner: nobody can invite or remove its members.",
+        "flask group list shows which, flask member role EMAIL owner makes a member an owner, flask group delete ID ends a group.",
+    )
 
 
 def check_workers(alive: int) -> Finding:

@@ -1,8 +1,11 @@
-"""What was deleted or ended, kept outside backups: restoring an older backup must bring none of it back.
+"""What must not come back, kept outside backups: restoring an older backup takes away again what was taken away since.
 
-`<data>/deletions.jsonl` has one line for each: `{"at": "2026-11-22T12:00:00+00:00", "id": "...", "kind": "photo"}`. The kinds are those of
-the table `deletion` (album, photo, guest, member, group) and what was ended by hand: grant, link, device. Identifiers and moments,
-nothing else.
+`<data>/deletions.jsonl` has one line for each: `{"at": "2026-11-22T12:00:00+00:00", "id": "...", "kind": "photo"}`. Identifiers and
+moments, nothing else, and a line only ever takes something away. There are three sorts:
+
+- what was deleted, a row of the table `deletion`: album, photo, guest, member, group;
+- what was taken from a row that stays, also in that table: a member's old `password`, their place as an `owner`, the right of `saving`;
+- what was ended by hand, which its own row tells: grant, link, device; and `replaced`, a link in whose place a newer one was sent.
 """
 
 import fcntl
@@ -22,7 +25,9 @@ from app.albums.models import Album
 from app.db import Database
 from app.errors import KinfoldError
 from app.groups.models import Group
+from app.instance import open_private
 from app.media.models import Photo
+from app.security.viewer import Role
 from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
 
 NAME = "deletions.jsonl"
@@ -49,7 +54,7 @@ class JournalBroken(KinfoldError):
 
 @dataclass(frozen=True, order=True)
 class Line:
-    """This was deleted, or ended by hand, at this moment."""
+    """This was deleted, taken away or ended at this moment."""
 
     at: datetime
     kind: str
@@ -67,37 +72,24 @@ class Journal:
         self._read_to = 0
         self._known: set[Line] = set()
 
-    def catch_up(self, database: Database) -> None:
-        """Append what was deleted or ended since the last line."""
-        with self._locked() as file:
-            self._read_on(file)
-            newest = max((line.at for line in self._known), default=None)
+    def catch_up(self, database: Database, *, at: datetime) -> None:
+        """Append what was deleted, taken away or ended since the last line.
+
+        Lines from the future, by a clock that was ahead, don't count as the last one: what happens until then would be missed.
+        """
+        with _Locked(self._path) as file:
+            self._known.update(_parse(file.text_from(self._read_to), NAME))
+            self._read_to = file.size()
+            newest = max((line.at for line in self._known if line.at <= at), default=None)
+            since = newest - OVERLAP if newest else None
+            self._known = {line for line in self._known if since is None or line.at >= since}  # what could come again
             with database.reading() as session:
-                self._append(file, lines_of(session, since=newest - OVERLAP if newest else None))
+                file.append(set(lines_of(session, since=since)) - self._known)
 
     def add(self, lines: Iterable[Line]) -> None:
         """Append lines that are not there yet, however old they are."""
-        with self._locked() as file:
-            self._known.update(read_file(self._path))
-            self._read_on(file)
-            self._append(file, lines)
-
-    def _append(self, file: "_Locked", lines: Iterable[Line]) -> None:
-        new = sorted(set(lines) - self._known)
-        if new:
-            file.append("".join(f"{line}\n" for line in new))
-            self._read_on(file)
-
-    def _read_on(self, file: "_Locked") -> None:
-        """Take notice of what is there, and keep in mind only what could come again."""
-        self._known.update(_parse(file.text_from(self._read_to), NAME))
-        self._read_to = file.size()
-        newest = max((line.at for line in self._known), default=None)
-        if newest:
-            self._known = {line for line in self._known if line.at >= newest - OVERLAP}
-
-    def _locked(self) -> "_Locked":
-        return _Locked(self._path)
+        with _Locked(self._path) as file:
+            file.append(set(lines) - set(_parse(file.text_from(0), NAME)))
 
 
 class _Locked:
@@ -107,7 +99,7 @@ class _Locked:
         self._path = path
 
     def __enter__(self) -> "_Locked":
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = open_private(self._path, os.O_RDWR | os.O_APPEND)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._drop_half_a_line()
         return self
@@ -121,8 +113,8 @@ class _Locked:
     def text_from(self, start: int) -> str:
         return os.pread(self._file, max(0, self.size() - start), start).decode()
 
-    def append(self, text: str) -> None:
-        left = text.encode()
+    def append(self, lines: Iterable[Line]) -> None:
+        left = "".join(f"{line}\n" for line in sorted(lines)).encode()
         while left:
             left = left[os.write(self._file, left) :]
         os.fsync(self._file)
@@ -136,15 +128,18 @@ class _Locked:
 
 
 def lines_of(session: Session, *, since: datetime | None = None) -> Iterator[Line]:
-    """What the database knows of; a deletion is a row of its own, what was ended is still there."""
+    """What the database knows of; what was deleted or taken away is a row of its own, what was ended by hand is still there."""
+    by_hand = DeviceRow.ended_at < DeviceRow.expires_at, DeviceRow.ended_at < DeviceRow.unused_after
     ended_grants = sa.select(Grant.ended_at, sa.literal("grant"), Grant.id).where(Grant.ended_by == EndedBy.HAND)
     revoked = sa.select(Link.revoked_at, sa.literal("link"), Link.id).where(Link.revoked_at.is_not(None))
-    removed = sa.select(DeviceRow.ended_at, sa.literal("device"), DeviceRow.id).where(DeviceRow.ended_at.is_not(None))
+    replaced = sa.select(Link.replaced_at, sa.literal("replaced"), Link.id).where(Link.replaced_at.is_not(None))
+    removed = sa.select(DeviceRow.ended_at, sa.literal("device"), DeviceRow.id).where(*by_hand)
     deleted = sa.select(Deletion.at, Deletion.kind, Deletion.subject)
     for select, moment in (
         (deleted, Deletion.at),
         (ended_grants, Grant.ended_at),
         (revoked, Link.revoked_at),
+        (replaced, Link.replaced_at),
         (removed, DeviceRow.ended_at),
     ):
         for at, kind, subject in session.execute(select if since is None else select.where(moment >= since)):
@@ -157,31 +152,42 @@ def read_file(path: Path) -> list[Line]:
     return _parse(path.read_text(encoding="utf-8"), path.name) if path.exists() else []
 
 
-def apply(session: Session, lines: Iterable[Line], *, made_at: datetime) -> int:
-    """Delete and end in a restored database what these lines say; returns how many rows that were.
+def apply(session: Session, lines: Iterable[Line], *, made_at: datetime, no_password: str) -> int:
+    """Delete, take away and end in a restored database what these lines say and it does not know yet; returns how many rows that were.
 
-    What was ended before the backup was made may have been given again since: it stands in the backup as it was then.
+    What was taken away or ended before the backup was made may have been given again since: it stands in the backup as it was then. A
+    password that was changed since is replaced by the hash `no_password`, because we do not know the new one.
     """
-    by_kind: dict[str, list[Line]] = {}
-    for line in lines:
-        by_kind.setdefault(line.kind, []).append(line)
+    new = sorted(set(lines) - set(lines_of(session)))
     done = 0
     for kind, model in DELETED.items():
-        for ids in _ids(by_kind.get(kind, [])):
+        for ids in _ids([line for line in new if line.kind == kind]):
             done += session.execute(sa.delete(model).where(model.id.in_(ids))).rowcount  # type: ignore[attr-defined]
-    for line in (each for kind in ("grant", "link", "device") for each in by_kind.get(kind, []) if each.at >= made_at - LATE):
-        match line.kind:
-            case "grant":
-                end = sa.update(Grant).where(Grant.id == line.id).values(ended_at=line.at, ended_by=EndedBy.HAND)
-            case "link":
-                end = sa.update(Link).where(Link.id == line.id).values(revoked_at=line.at)
-            case _:
-                end = sa.update(DeviceRow).where(DeviceRow.id == line.id).values(ended_at=line.at)
-        done += session.execute(end).rowcount  # type: ignore[attr-defined]
-    session.add_all(
-        Deletion(kind=DeletionKind(line.kind), subject=line.id, at=line.at) for kind in DELETED for line in by_kind.get(kind, [])
-    )
+    for line in new:
+        if line.at >= made_at - LATE and (take := _taking(line, no_password)) is not None:
+            done += session.execute(take).rowcount  # type: ignore[attr-defined]
+    kinds = {str(kind): kind for kind in DeletionKind}
+    session.add_all(Deletion(kind=kinds[line.kind], subject=line.id, at=line.at) for line in new if line.kind in kinds)
     return done
+
+
+def _taking(line: Line, no_password: str) -> sa.Update | None:
+    match line.kind:
+        case "grant":
+            return sa.update(Grant).where(Grant.id == line.id).values(ended_at=line.at, ended_by=EndedBy.HAND)
+        case "link":
+            return sa.update(Link).where(Link.id == line.id).values(revoked_at=line.at)
+        case "replaced":
+            return sa.update(Link).where(Link.id == line.id).values(replaced_at=line.at)
+        case "device":
+            return sa.update(DeviceRow).where(DeviceRow.id == line.id).values(ended_at=line.at)
+        case DeletionKind.PASSWORD:
+            return sa.update(Account).where(Account.id == line.id).values(password_hash=no_password)
+        case DeletionKind.OWNER:
+            return sa.update(Account).where(Account.id == line.id).values(role=Role.EDITOR)
+        case DeletionKind.SAVING:
+            return sa.update(Grant).where(Grant.id == line.id).values(may_save=False)
+    return None
 
 
 def _ids(lines: list[Line]) -> Iterator[list[str]]:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.config import Settings
 from app.errors import WrongSetting
+from app.instance import open_private
 
 MASTER, SECRET = "master.key", "secret.key"
 SHORTEST_PASSPHRASE = 10
@@ -48,7 +49,7 @@ def write_key(settings: Settings, name: str, text: str) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path, new = folder / name, folder / f"{name}.new"
     new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with os.fdopen(open_private(new, os.O_WRONLY | os.O_EXCL), "w", encoding="ascii") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())

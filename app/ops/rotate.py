@@ -30,16 +30,19 @@ OLD_BACKUPS = "Backups that were made before need the old key: keep it beside th
 
 @click.command("rotate-keys")
 @click.option("--secret", is_flag=True, help="Change the secret key, which signs links, instead of the master key.")
+@click.option("--forget", is_flag=True, help="With --secret: drop the older secret keys. Every link that they signed ends.")
 @with_appcontext
-def rotate_keys(secret: bool) -> None:
+def rotate_keys(secret: bool, forget: bool) -> None:
     """Change the master key: every album key is wrapped anew. Safe to repeat, and to be interrupted.
 
     With KINFOLD_MASTER_KEY=new,old it does so at once. Where the key is in the data folder, the first run makes a new one and the run
     after the next start of Kinfold finishes.
     """
     house = the_house()
+    if forget and not secret:
+        raise click.UsageError("--forget belongs to --secret.")
     if secret:
-        _another_secret(house.settings)
+        _another_secret(house.settings, forget=forget)
     elif house.settings.master_key is not None:
         _from_setting(house)
     else:
@@ -52,6 +55,8 @@ def rewrap(database: Database, master_text: str) -> int:
     master, newest = MasterKey.parse(master_text), MasterKey.parse(newest_of(master_text))
     done = 0
     with database.writing() as session:
+        # First, so that whoever makes an album just now waits, or is waited for: see `sealing_key`.
+        session.execute(sa.update(Instance).values(master_check=newest.check_value()))
         for album in session.execute(sa.select(Album.id, Album.wrapped_key).with_for_update()).all():
             try:
                 newest.open_album(album.id, album.wrapped_key)
@@ -59,7 +64,6 @@ def rewrap(database: Database, master_text: str) -> int:
                 wrapped = master.rewrap_album(album.id, album.wrapped_key)
                 session.execute(sa.update(Album).where(Album.id == album.id).values(wrapped_key=wrapped))
                 done += 1
-        session.execute(sa.update(Instance).values(master_check=newest.check_value()))
     return done
 
 
@@ -124,17 +128,25 @@ def _told(done: int) -> str:
     return f"{done:,} album key{' was' if done == 1 else 's were'} wrapped by the new master key."
 
 
-def _another_secret(settings: Settings) -> None:
+def _another_secret(settings: Settings, *, forget: bool) -> None:
     text = key_texts(settings).secret
     assert text is not None, "the house could not have been opened"
     new = secrets.token_urlsafe(48)
+    if forget:
+        if settings.secret_key is not None:
+            raise click.ClickException(
+                "KINFOLD_SECRET_KEY is a setting: leave only the newest key in it, and start Kinfold again."
+            )
+        write_key(settings, SECRET, newest_of(text))
+        click.echo("Only the newest secret key is left. Start Kinfold again; links that an older one signed have ended.")
+        return
     if settings.secret_key is not None:
         raise click.ClickException(
             f"KINFOLD_SECRET_KEY is a setting: put a new key before the old one, KINFOLD_SECRET_KEY=new,old, and start Kinfold again. "
             f"A new key: {new}"
         )
-    write_key(settings, SECRET, f"{new},{newest_of(text)}")
+    write_key(settings, SECRET, f"{new},{text}")
     click.echo(
         "A new secret key was made. Start Kinfold again. Links that were sent go on working, because keys/secret.key holds the old key "
-        "too; run this once more when they have ended, and the old one is gone."
+        "too. When they have ended, or if they must end now: flask rotate-keys --secret --forget"
     )

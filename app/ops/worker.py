@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from app.accounts import service as accounts
 from app.activity import service as activity
@@ -18,6 +17,7 @@ from app.ingest import jobs as ingest
 from app.ingest.decoding import Decoder
 from app.instance import note_time
 from app.jobs.engine import ExecutorLost, run_worker
+from app.jobs.executors import show_at_work
 from app.jobs.port import Handler
 from app.media import jobs as media
 from app.ops.backup.reading import tidy_scratch
@@ -38,6 +38,7 @@ def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
 
 def sweeps(house: House) -> dict[str, Callable[[], None]]:
     """What is looked after every minute, by whichever worker comes first. All of it may be repeated at any time."""
+    journal = Journal(house.settings.data)
     return {
         "end what is over": lambda: _end_what_is_over(house),
         "enqueue forgotten uploads": lambda: ingest.enqueue_forgotten_uploads(house),
@@ -46,7 +47,7 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
         "flatten the database": house.database.flatten,
         "vacuum after deleting": rights.Vacuum(house),
         "tidy up after restores and checks": lambda: tidy_scratch(house.settings, house.database),
-        "write down what was deleted": partial(Journal(house.settings.data).catch_up, house.database),
+        "write down what was deleted": lambda: journal.catch_up(house.database, at=house.clock.now()),
         "look whether strangers can read the storage": lambda: watch(house),
         "remove unclaimed objects": _Seldom(media.UnclaimedObjects(house)),
         "tidy incoming": _Seldom(lambda: _tidy_incoming(house)),
@@ -55,6 +56,7 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
 
 def work(house: House) -> None:
     """Be a worker until told to stop."""
+    show_at_work(house.database)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

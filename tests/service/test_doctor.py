@@ -219,6 +219,7 @@ def test_a_bucket_that_is_closed_and_one_that_is_open(folder: Path, looks: objec
     seaweed.close_to_strangers(bucket)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]])
 def test_it_is_typed_like_every_other_command_and_runs_when_those_do_not(tmp_path: Path, words: list[str]) -> None:
     server = Server(tmp_path, KINFOLD_WORKERS="many")
@@ -305,6 +306,8 @@ HTTPS = {"BASE_URL": "https://photos.example.org"}
         (lambda: room.check_clock(NOW + timedelta(hours=2), now=NOW), "warning", "2 hours behind"),
         (lambda: room.check_clock(NOW + timedelta(days=366), now=NOW), "failure", "366 days behind"),
         (lambda: room.check_clock(NOW - timedelta(days=3 * 366), now=NOW), "warning", "clock is ahead"),
+        (lambda: room.check_owners(0), "ok", "an owner"),
+        (lambda: room.check_owners(2), "warning", "2 groups have no owner"),
         (lambda: room.check_workers(2), "ok", "2 at work"),
         (lambda: room.check_workers(0), "warning", "No worker"),
         (lambda: room.check_formats([]), "ok", "heic"),

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app import db
 from app.config import Settings
 from app.db import Database
 from app.groups.models import Group
-from app.jobs.executors import locks_for
+from app.jobs.executors import AtWork, alone, show_at_work
 from app.ops import move_database as moving
 from app.ops import rows
 from app.ops.migrate import migrate
@@ -107,14 +108,57 @@ def test_what_is_written_meanwhile_is_noticed(cast: Family, url: str, monkeypatc
     assert groups_in(url) == 0
 
 
-def test_a_living_worker_stops_it(cast: Family, url: str) -> None:
-    lock = locks_for(cast.house.settings, cast.house.database).take("worker-0")
-    assert lock is not None
+@pytest.mark.parametrize("on", ["here", "there"])
+def test_whoever_works_with_either_database_stops_it(cast: Family, url: str, on: str) -> None:
+    """A web server has no worker's name, and goes on writing all the same."""
+    settings, here = cast.house.settings, Database(cast.house.settings.database_url)
+    other = Database(settings.database_url if on == "here" else url)
+    show_at_work(other)
+    with pytest.raises(CannotMove, match="is running"):
+        move(settings, here, url)
+    other.close()
+    assert all(each.same for each in move(settings, here, url))
+    here.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_nobody_begins_to_work_while_somebody_is_alone(
+    tmp_path: Path, url: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(db.CONNECT["postgresql"], "options", "-c lock_timeout=300")
+    at = f"sqlite:///{tmp_path / 'one.sqlite3'}" if kind == "sqlite" else url
+    one, other, server = (Database(at) for _ in range(3))
+    with alone(one):
+        with pytest.raises(AtWork), alone(other):
+            pass
+        with pytest.raises(sa.exc.OperationalError):
+            show_at_work(server)
+    with server.reading() as session:  # it asks again, as the next request does
+        session.execute(sa.select(1))
+    with pytest.raises(AtWork), alone(one):
+        pass
+    for each in (server, other, one):
+        each.close()
+    with alone(one):
+        pass
+    one.close()
+
+
+def test_a_web_server_alone_is_seen(tmp_path: Path, url: str) -> None:
+    machine = Machine(tmp_path / "home", {"KINFOLD_WORKERS": "0"})
+    family_on(machine).house.database.close()
+    server = machine.server(tmp_path / "server").start()
     try:
-        with pytest.raises(CannotMove, match="is running"):
-            move(cast.house.settings, cast.house.database, url)
+        assert "Kinfold is running" in machine.type("move-database", "--to", url, fails=True)
+        assert "Kinfold is running" in machine.type("restore", _nearly_a_backup(machine, tmp_path), fails=True)
     finally:
-        lock.release()
+        server.stop()
+    assert "Everything is there" in machine.type("move-database", KINFOLD_NEW_DATABASE_URL=url)
+
+
+def _nearly_a_backup(machine: Machine, folder: Path) -> Path:
+    machine.type("backup", folder / "kinfold.tar")
+    return folder / "kinfold.tar"
 
 
 def test_the_same_database_or_no_address_at_all(cast: Family) -> None:
@@ -124,13 +168,17 @@ def test_the_same_database_or_no_address_at_all(cast: Family) -> None:
             move(settings, cast.house.database, wrong)
 
 
+@pytest.mark.slow
 def test_as_it_is_typed(tmp_path: Path, url: str) -> None:
     machine = Machine(tmp_path / "home", {})
     family_on(machine).house.database.close()
-    said = machine.type("move-database", "--to", url)
+    (tmp_path / "new-url").write_text(url)
+    said = machine.type("move-database", KINFOLD_NEW_DATABASE_URL_FILE=str(tmp_path / "new-url"))
     assert "photo" in said and "3 rows" in said and "DIFFERENT" not in said and "Everything is there" in said
     assert groups_in(url) == 1
     assert "can't be used" in machine.type("move-database", "--to", url.replace("127.0.0.1:", "127.0.0.1:1"), fails=True)
+    assert "Where to?" in machine.type("move-database", fails=True)
+    assert "can't be used" in machine.type("move-database", "--to", f"sqlite:///{tmp_path / 'nowhere' / 'x'}", fails=True)
     machine.env["KINFOLD_DATABASE_URL"] = url
     house = machine.open()
     assert len(lines_by_table(house.database)["photo"]) == 3

@@ -15,20 +15,23 @@ from click.testing import Result
 from flask import Flask
 
 from app import create_app
-from app.activity.models import Activity
+from app.activity.models import Activity, ActivityKind, DeletionKind
 from app.clock import HandClock
+from app.groups import service as groups
+from app.groups.models import Invitation
 from app.house import House
 from app.jobs.engine import EngineJobs
 from app.jobs.executors import living_workers, locks_for
 from app.media.models import Photo, Rendition
 from app.models import Account, Deletion, Group, SignedIn
 from app.ops import purge as purging
-from app.ops.people import _printable
+from app.ops.console import printable
 from app.ops.status import ago, size
 from app.security.tokens import Purpose
-from app.sharing.models import Grant
+from app.security.viewer import Role
+from app.sharing.models import Grant, Guest, Link
 from app.storage.models import Removal
-from tests.conftest import Family, found
+from tests.conftest import Family, found, share_as
 from tests.server import PROJECT, Browser, Server
 
 Types = Callable[..., Result]
@@ -78,8 +81,8 @@ def test_where_nothing_is_there_it_says_so(types: Types, words: tuple[str, ...],
 
 def test_the_lists_name_groups_and_members(cast: Family, types: Types) -> None:
     groups = types("group", "list").output
-    assert re.search(rf"{cast.owner.group}  The Smiths +family +1 +2 +4 ", groups)
-    assert re.search(r"The Martins +family +1 +1 +1 ", groups)
+    assert re.search(rf"{cast.owner.group}  The Smiths +family +1 +1 +2 +4 ", groups)
+    assert re.search(r"The Martins +family +1 +1 +1 +1 ", groups)
     members = types("member", "list").output
     assert re.search(r"The Smiths +Anna +anna@example.org +owner +2026-11-22", members)
     with cast.house.database.writing() as session:
@@ -92,7 +95,7 @@ def test_what_people_typed_can_not_steer_the_terminal(cast: Family, types: Types
         session.execute(sa.update(Group).values(name="The\x1b[31m Smiths\r\n\u202efake"))
     said = types("group", "list").output
     assert "\x1b" not in said and "\r" not in said and "\u202e" not in said
-    assert _printable("Zoë 木\x07") == "Zoë 木?"
+    assert printable("Zoë 木\x07") == "Zoë 木?"
 
 
 def test_a_group_is_added_by_an_address_and_a_member_helped_by_another(cast: Family, types: Types) -> None:
@@ -100,6 +103,48 @@ def test_a_group_is_added_by_an_address_and_a_member_helped_by_another(cast: Fam
     address = types("member", "reset", " Anna@Example.org ").output.strip()
     cast.house.tokens.digest(Purpose.RESET, address.rpartition("/")[2])
     assert "Nobody has an account" in types("member", "reset", "nobody@example.org", ends=1).output
+
+
+def test_the_operator_decides_about_owners(cast: Family, types: Types) -> None:
+    """Who was made an owner and turns against the others, and a group that a restore has left without one."""
+    ben, at = cast.join("Ben", Role.OWNER), cast.house.clock.now()
+    with cast.house.database.writing() as session:
+        groups.invite(session, ben.viewer, role=Role.OWNER, name="A friend", tokens=cast.house.tokens, at=at)
+    assert "Ben is an owner already" in types("member", "role", ben.email, "owner").output
+    assert "Ben is an editor now" in types("member", "role", ben.email, "editor").output
+    with cast.house.database.reading() as session:
+        assert session.get_one(Account, ben.viewer.id).role is Role.EDITOR
+        assert not session.scalars(sa.select(Invitation.id)).all()
+        taken = session.scalars(sa.select(Deletion.subject).where(Deletion.kind == DeletionKind.OWNER)).all()
+        assert taken == [ben.viewer.id]
+        told = session.scalars(sa.select(Activity).where(Activity.kind == ActivityKind.EDITOR_MADE)).one()
+        assert (told.group_id, told.member_id, told.other_id) == (cast.owner.group, None, ben.viewer.id)
+    refused = types("member", "role", "anna@example.org", "editor", ends=1).output
+    assert "Anna is the only owner" in refused and f"flask group delete {cast.owner.group}" in refused
+    assert "Ben is an owner now" in types("member", "role", ben.email, "owner").output
+    assert "Anna is an editor now" in types("member", "role", "anna@example.org", "editor").output
+    assert "Nobody has an account" in types("member", "role", "nobody@example.org", "owner", ends=1).output
+
+
+def test_the_operator_removes_a_member_and_what_they_let_in(cast: Family, types: Types) -> None:
+    ben = cast.join("Ben", Role.OWNER)
+    zoe = share_as(ben, cast, "Tom is six", "Zoe")
+    assert "Anna is the only owner" not in types("member", "remove", ben.email).output
+    at = cast.house.clock.now()
+    with cast.house.database.reading() as session:
+        assert session.get(Account, ben.viewer.id) is None
+        assert not session.scalars(sa.select(SignedIn).where(SignedIn.member_id == ben.viewer.id)).all()
+        gone = session.scalars(sa.select(Deletion.subject).where(Deletion.kind == DeletionKind.MEMBER)).all()
+        assert gone == [ben.viewer.id]
+        told = session.scalars(sa.select(Activity).where(Activity.kind == ActivityKind.MEMBER_REMOVED)).one()
+        assert (told.group_id, told.member_id) == (cast.owner.group, None)
+        assert session.get_one(Link, zoe.link).revoked_at == at and session.get(Guest, zoe.id) is not None
+    assert "Anna is the only owner" in types("member", "remove", "anna@example.org", ends=1).output
+    cora = cast.join("Cora")
+    yan = share_as(cora, cast, "Tom is six", "Yan")
+    assert "ended with them: 0" in types("member", "remove", cora.email, "--keep-links").output
+    with cast.house.database.reading() as session:
+        assert session.get(Account, cora.viewer.id) is None and session.get_one(Link, yan.link).revoked_at is None
 
 
 def test_a_group_is_deleted_when_its_name_is_typed(cast: Family, types: Types) -> None:
@@ -240,6 +285,7 @@ def test_sizes(number: float, says: str) -> None:
     assert size(number) == says
 
 
+@pytest.mark.slow
 def test_a_web_server_alone_starts_no_worker_and_counts_for_whoever_has_the_word(tmp_path: Path) -> None:
     word = "a word for the one who counts"
     server = Server(tmp_path, KINFOLD_WORKERS="0", KINFOLD_METRICS_TOKEN=word).start()

@@ -109,6 +109,7 @@ def test_a_server_that_was_not_started_again_is_seen(machine: Machine, tmp_path:
     assert len(photos(machine)) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("run", "at", "times"),
     [
@@ -135,6 +136,7 @@ def test_killed_at_any_moment_everything_opens_and_it_can_be_typed_again(machine
     assert not (machine.folder / "keys/master.key.before").exists()
 
 
+@pytest.mark.slow
 def test_killed_after_the_last_word_was_written_the_next_run_only_tidies(machine: Machine) -> None:
     machine.type("rotate-keys")
     machine.type("rotate-keys")
@@ -157,6 +159,7 @@ def test_whoever_began_with_a_file_is_seen_by_its_lock(machine: Machine) -> None
 # --- as it is typed: keys from settings ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_keys_from_settings(machine: Machine) -> None:
     old, before, new = master_key(machine), photos(machine), MasterKey.generate()
     (machine.folder / "keys/master.key").unlink()
@@ -172,6 +175,7 @@ def test_keys_from_settings(machine: Machine) -> None:
         machine.open()
 
 
+@pytest.mark.slow
 def test_the_secret_key_keeps_links_alive(machine: Machine) -> None:
     path = machine.folder / "keys/secret.key"
     old = path.read_text().strip()
@@ -180,4 +184,8 @@ def test_the_secret_key_keeps_links_alive(machine: Machine) -> None:
     assert machine.open().keys.secret_keys[1] == old
     let_go()
     machine.type("rotate-keys", "--secret")
-    assert old not in path.read_text()
+    assert path.read_text().strip().split(",")[2] == old, "as often as it is typed, no link ends by it"
+    newest = path.read_text().split(",")[0]
+    machine.type("rotate-keys", "--secret", "--forget")
+    assert path.read_text().strip() == newest
+    assert "belongs to --secret" in machine.type("rotate-keys", "--forget", fails=True)

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.errors import WrongSetting
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy
 from app.ops.backup.making import Made, Progress, how_many_objects, make, wait_for_pipeline
-from app.ops.console import the_house
+from app.ops.console import printable, the_house
 from app.ops.journal import JournalBroken
 from app.ops.keyfiles import SHORTEST_PASSPHRASE, passphrase_from_env
 from app.ops.migrate import SCRIPTS
@@ -51,14 +51,14 @@ def backup(file: Path, check: bool, keys: bool, wait: int) -> None:
 @click.command("restore")
 @click.argument("file", type=PATH)
 @click.option(
-    "--keep-links", is_flag=True, help="Let links, phones, sign-ins and invitations go on as they were when it was made."
+    "--keep-links", is_flag=True, help="Let links and phones go on as they were when it was made, except for those ended since."
 )
 @click.option("--deletions", type=PATH, help="A copy of deletions.jsonl: what it says is not brought back.")
 def restore(file: Path, keep_links: bool, deletions: Path | None) -> None:
     """Put the backup FILE into an empty instance, with Kinfold stopped.
 
-    Every link, phone, sign-in and invitation ends, unless you say --keep-links. What was deleted since stays deleted, as far as
-    deletions.jsonl in the data folder, or the one that you name, tells.
+    Every sign-in and invitation ends, and every link and phone unless you say --keep-links. What was deleted or ended since stays so, and
+    passwords that were changed since are good no more, as far as deletions.jsonl in the data folder, or the one that you name, tells.
     """
     from app.ops.backup.restoring import NotEmpty, restore  # the whole house, which a command that only helps need not load
 
@@ -88,7 +88,15 @@ def restore(file: Path, keep_links: bool, deletions: Path | None) -> None:
         click.echo("No deletion journal was found, or it is empty: what was deleted after the backup was made is back too.")
     elif done.undone:
         click.echo(f"{done.undone} deletions and endings from the journal were applied.")
-    if not keep_links:
+    for email in done.without_password:
+        click.echo(
+            f"The password of {printable(email)} was changed since. Help them to another one: flask member reset {printable(email)}"
+        )
+    for each in done.without_owner:
+        click.echo(each.says)
+    if keep_links:
+        click.echo("Every sign-in and invitation has ended. Members sign in with their password.")
+    else:
         click.echo("Every link, phone, sign-in and invitation has ended. Members sign in with their password and send new links.")
 
 

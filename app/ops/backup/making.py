@@ -28,9 +28,9 @@ READERS = 8
 SMALL = 4 << 20
 """Objects up to so many bytes are read ahead, up to two for each reader; larger ones stream."""
 
-NOT_IN_A_BACKUP = {"deletion", "removal"}
-"""The journal of deletions stays outside, because it has to undo what an older backup brings back; promises to remove concern objects that
-are not in a backup either."""
+NOT_IN_A_BACKUP = {"removal"}
+"""Promises to remove concern objects that are not in a backup either. The journal of deletions is there as it was then, so that we know
+which of its lines are newer."""
 
 
 @dataclass

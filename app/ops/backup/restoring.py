@@ -2,15 +2,16 @@
 
 Everything is prepared beside the instance, in the folder `restoring` of the data folder: the rows in a scratch database, where what has
 ended since is ended. Then the objects are written, then the keys, and last of all one transaction puts the rows into the database.
-Killed before that, it has left an instance without a row, which does not start because it has photos, and the folder `restoring`, by
-which the next try knows that these photos are its own.
+Killed before that, it has left an instance without a row, which does not start because it has photos, and the folder `restoring`, in
+which stands whose photos these are: the next try removes them from that storage, and from no other.
 """
 
 import base64
+import os
 import secrets
 import shutil
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.accounts.models import OneTimeAddress, SignedIn
+from app.accounts.models import Account, OneTimeAddress, SignedIn
 from app.albums.models import Album
 from app.clock import Clock
 from app.config import Settings
@@ -28,7 +29,7 @@ from app.db import Database
 from app.errors import KinfoldError
 from app.groups.models import Group, Invitation
 from app.instance import Instance, Keys, check_keys, parse_keys
-from app.jobs.executors import living_workers, locks_for
+from app.jobs.executors import AtWork, alone, locks_for
 from app.media.models import Photo, PhotoState
 from app.ops import journal, rows
 from app.ops.backup.archive import Archive, BackupBroken, Place
@@ -37,12 +38,17 @@ from app.ops.backup.reading import NEEDS_BOTH_KEYS, RESTORING, check_version, ke
 from app.ops.keyfiles import MASTER, SECRET, Found, KeyTexts, key_texts, write_key
 from app.ops.migrate import Standing, migrate, standing
 from app.ops.move_storage import check_target
+from app.ops.people import Ownerless, without_owner
 from app.ops.rotate import rewrap
+from app.security.passwords import Passwords
 from app.security.sealing import MasterKey, SealBroken
 from app.sharing import service as sharing
 from app.sharing.models import DeviceRow, Link
-from app.storage.open import open_storage
+from app.storage.open import LOCAL, open_storage
 from app.storage.port import Storage, StorageFailed
+
+STORAGE = "storage"
+"""The note in the scratch folder."""
 
 WRITERS = 8
 AT_ONCE = 500
@@ -54,13 +60,16 @@ class NotEmpty(KinfoldError):
 
 @dataclass(frozen=True)
 class Restored:
-    """What came back, and what the deletion journal took away again (`lines` it had, `undone` rows)."""
+    """What came back, and what the deletion journal took away again (`lines` it had, `undone` rows): the e-mail addresses of those whose
+    password was changed since and is not known here, and groups whose last owner was taken away."""
 
     photos: int
     albums: int
     made_at: datetime
     lines: int
     undone: int
+    without_password: Sequence[str]
+    without_owner: Sequence[Ownerless]
 
 
 def restore(
@@ -88,25 +97,26 @@ def restore(
             scratch = settings.data / RESTORING
             storage = open_storage(settings)
             check_target(storage)
-            _check_empty(database, storage, begun=scratch.exists())
+            _check_empty(database, storage, begun=_begun_in(scratch) == _address(settings))
             gone, before = _journal(settings, database, deletions), key_texts(settings)
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir(mode=0o700)
+            _begin(scratch, settings)
             try:
                 with scratch_rows(archive, rows_key, scratch) as prepared:
                     _open_albums(prepared, texts.master)
+                    with prepared.reading() as session:
+                        known = {*gone, *journal.lines_of(session)}
                     restored = _bring_up_to_now(prepared, archive, gone, keys, clock, keep_links=keep_links)
                     with storage.all_at_once():
                         _pour(archive, rows_key, prepared, storage, progress)
                     _put_keys(settings, texts)
                     migrate(settings)
-                    journal.Journal(settings.data).add(gone)
+                    journal.Journal(settings.data).add(known)
                     _put_rows(prepared, database)
             except BaseException:
                 cleared = _take_back(settings, database, storage, before)
                 shutil.rmtree(scratch, ignore_errors=True)
                 if not cleared:
-                    scratch.mkdir(mode=0o700, exist_ok=True)  # the next try knows by it that these photos are its own
+                    _begin(scratch, settings)
                 raise
             shutil.rmtree(scratch, ignore_errors=True)
             return restored
@@ -117,15 +127,35 @@ def restore(
 @contextmanager
 def _alone(settings: Settings, database: Database) -> Iterator[None]:
     """Raises `NotEmpty` when Kinfold runs, or another restore."""
-    if living_workers(settings, database):
-        raise NotEmpty("Kinfold is running on this database. Stop it first. Nothing was changed.")
     lock = locks_for(settings, database).take(RESTORING)
     if lock is None:
         raise NotEmpty("A restore is running already.")
     try:
-        yield
+        with alone(database):
+            yield
+    except AtWork:
+        raise NotEmpty("Kinfold is running on this database. Stop it first, on every machine. Nothing was changed.") from None
     finally:
         lock.release()
+
+
+def _begin(scratch: Path, settings: Settings) -> None:
+    """The empty folder, with a note of which storage it is that is filled from now on."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    with (scratch / STORAGE).open("w", encoding="utf-8") as note:
+        note.write(_address(settings))
+        note.flush()
+        os.fsync(note.fileno())
+
+
+def _begun_in(scratch: Path) -> str | None:
+    note = scratch / STORAGE
+    return note.read_text(encoding="utf-8") if note.exists() else None
+
+
+def _address(settings: Settings) -> str:
+    return settings.storage_url or LOCAL
 
 
 def _choose_keys(settings: Settings, archive: Archive, passphrase: str | None) -> KeyTexts:
@@ -143,7 +173,7 @@ def _choose_keys(settings: Settings, archive: Archive, passphrase: str | None) -
 
 
 def _check_empty(database: Database, storage: Storage, *, begun: bool) -> None:
-    """Raises `NotEmpty`, except for photos that a restore has left which was `begun` and killed."""
+    """Raises `NotEmpty`, except for photos that a restore has left which was `begun` in this very storage, and killed."""
     stands = standing(database)
     if stands is Standing.NEWER:
         raise NotEmpty("The database was used by a newer version of Kinfold. Nothing was changed.")
@@ -181,15 +211,16 @@ def _bring_up_to_now(
         at = clock.now()
         if keep_links:
             check_keys(keys, master_check=instance.master_check, secret_check=instance.secret_check)
-        else:
-            _end_every_way_in(session, at)
         sharing.end_what_is_over(session, at=at)
-        undone = journal.apply(session, gone, made_at=made_at)
+        nobodys = Passwords().hash(secrets.token_urlsafe(32))
+        undone = journal.apply(session, gone, made_at=made_at, no_password=nobodys)
+        _end_ways_in(session, at, keep_links=keep_links)
         session.execute(sa.update(Album).values(ready=_ready(sa.func.count()), ready_bytes=_ready(sa.func.sum(Photo.stored))))
         session.execute(sa.update(Instance).values(latest=at, backed_up_at=made_at, exposed_at=None, **keys.checks()))
         photos = session.scalars(sa.select(sa.func.count()).where(Photo.state == PhotoState.READY)).one()
         albums = session.scalars(sa.select(sa.func.count()).select_from(Album)).one()
-    return Restored(photos, albums, made_at, len(gone), undone)
+        emails = session.scalars(sa.select(Account.email).where(Account.password_hash == nobodys).order_by(Account.email)).all()
+        return Restored(photos, albums, made_at, len(gone), undone, emails, without_owner(session))
 
 
 def _open_albums(prepared: Database, master_text: str) -> None:
@@ -200,11 +231,13 @@ def _open_albums(prepared: Database, master_text: str) -> None:
         raise BackupBroken(NEEDS_BOTH_KEYS) from None
 
 
-def _end_every_way_in(session: Session, at: datetime) -> None:
-    session.execute(sa.update(Link).where(Link.revoked_at.is_(None)).values(revoked_at=at))
-    session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None)).values(ended_at=at))
+def _end_ways_in(session: Session, at: datetime, *, keep_links: bool) -> None:
+    """What works once may have been used since, and nobody notes who has signed out: that ends in any case."""
     for each in (SignedIn, OneTimeAddress, Invitation):
         session.execute(sa.delete(each))
+    if not keep_links:
+        session.execute(sa.update(Link).where(Link.revoked_at.is_(None)).values(revoked_at=at))
+        session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None)).values(ended_at=at))
 
 
 def _ready(what: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
