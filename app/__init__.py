@@ -49,7 +49,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
     app.context_processor(groups_pages.about_me)
     commands.install(app)
     check_every_route_declares(app)
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": PhotoBytes(house)})  # type: ignore[method-assign]
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/m": PhotoBytes(house, app.extensions["kinfold_long_answers"])})  # type: ignore[method-assign]
     if house.settings.trusted_proxies:
         hops = house.settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

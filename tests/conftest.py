@@ -230,8 +230,7 @@ class Family:
                 invitation=groups.find_invitation(session, token=token, tokens=tokens, at=at),
                 name=name,
                 email=email,
-                password=PASSWORD,
-                passwords=self.house.passwords,
+                password_hash=self.house.passwords.hash(PASSWORD),
                 at=at,
             )
             entered = accounts.sign_in(session, account=account, label="iPhone", stay=True, replaces=None, at=at)
@@ -337,8 +336,7 @@ def found(house: House, *, group_name: str, name: str, email: str) -> Family:
             kind=GroupKind.FAMILY,
             name=name,
             email=email,
-            password=PASSWORD,
-            passwords=house.passwords,
+            password_hash=house.passwords.hash(PASSWORD),
             at=at,
         )
         entered = accounts.sign_in(session, account=account, label="iPhone", stay=True, replaces=None, at=at)

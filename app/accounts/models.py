@@ -26,7 +26,8 @@ class Account(Base):
 
 
 class SignedIn(Base):
-    """One browser of one member. The browser has the cookie, we have its hash; `confirmed_at` is when the password was last typed."""
+    """One browser of one member. The browser has the cookie, we have its hash; `confirmed_at` is when the password was last typed.
+    `opened_by` is the digest of the form that a one-time address was used by: sent twice, it is the same browser."""
 
     __tablename__ = "member_session"
 
@@ -38,6 +39,7 @@ class SignedIn(Base):
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     confirmed_at: Mapped[datetime]
+    opened_by: Mapped[bytes | None]
     account: Mapped[Account] = relationship(lazy="joined", innerjoin=True)
 
 

@@ -12,6 +12,9 @@ SET_UP_LASTS = timedelta(days=7)
 RESET_LASTS = timedelta(hours=24)
 BROWSER_KNOWN = timedelta(days=365)
 
+SAME_TAP = timedelta(minutes=10)
+"""The same form sent again within this time is a second tap on the same button."""
+
 TRIES_FROM_KNOWN_BROWSER = 10
 TRIES_PER_ACCOUNT = 10
 TRIES_PER_ADDRESS = 30

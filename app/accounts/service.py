@@ -62,15 +62,21 @@ def find_by_email(session: Session, *, email: str) -> Account | None:
     return session.scalars(sa.select(Account).where(Account.email == tidy_email(email))).one_or_none()
 
 
-def add_member(
-    session: Session, *, group: str, name: str, email: str, password: str, role: Role, passwords: Passwords, at: datetime
-) -> Account:
-    """A new account in a group. Raises `Refused` for a weak password or an e-mail address that has an account already."""
+def hash_new_password(password: str, *, email: str, passwords: Passwords) -> str:
+    """What is kept of a password that somebody chose. Raises `Refused` for a weak one.
+
+    To be made before the writing session begins: it takes its time on purpose, and others must not wait for it.
+    """
+    check_new_password(password, email=tidy_email(email))
+    return passwords.hash(password)
+
+
+def add_member(session: Session, *, group: str, name: str, email: str, password_hash: str, role: Role, at: datetime) -> Account:
+    """A new account in a group. Raises `Refused` for an e-mail address that has an account already."""
     email = tidy_email(email)
-    check_new_password(password, email=email)
     if find_by_email(session, email=email) is not None:
         raise Refused("email-taken")
-    account = Account(group_id=group, name=name, email=email, password_hash=passwords.hash(password), role=role, created_at=at)
+    account = Account(group_id=group, name=name, email=email, password_hash=password_hash, role=role, created_at=at)
     try:
         with session.begin_nested():
             session.add(account)
@@ -90,9 +96,9 @@ def check_password(session: Session, *, email: str, password: str, passwords: Pa
     return account if passwords.verify(account.password_hash if account else None, password) else None
 
 
-def renew_hash(session: Session, *, account: str, password: str, passwords: Passwords) -> None:
+def renew_hash(session: Session, *, account: str, password_hash: str) -> None:
     """The same password under today's settings; it is only known for a moment at sign-in."""
-    session.execute(sa.update(Account).where(Account.id == account).values(password_hash=passwords.hash(password)))
+    session.execute(sa.update(Account).where(Account.id == account).values(password_hash=password_hash))
 
 
 def check_not_too_often(session: Session, *, buckets: Sequence[tuple[str, int]], at: datetime) -> None:
@@ -104,7 +110,16 @@ def check_not_too_often(session: Session, *, buckets: Sequence[tuple[str, int]],
             raise TooOften(again)
 
 
-def sign_in(session: Session, *, account: Account, label: str, stay: bool, replaces: bytes | None, at: datetime) -> SignIn:
+def sign_in(
+    session: Session,
+    *,
+    account: Account,
+    label: str,
+    stay: bool,
+    replaces: bytes | None,
+    at: datetime,
+    opened_by: bytes | None = None,
+) -> SignIn:
     """Sign a browser in under a fresh cookie; what it held before is ended."""
     if replaces is not None:
         session.execute(sa.delete(SignedIn).where(SignedIn.cookie_hash == replaces))
@@ -117,10 +132,26 @@ def sign_in(session: Session, *, account: Account, label: str, stay: bool, repla
         last_seen_at=at,
         expires_at=at + (rules.STAY if stay else rules.VISIT),
         confirmed_at=at,
+        opened_by=opened_by,
     )
     session.add(signed_in)
     session.flush()
     return SignIn(cookie, signed_in, as_viewer(account))
+
+
+def sign_in_again(session: Session, *, opened_by: bytes, at: datetime) -> SignIn:
+    """The browser that has just come in by this form, under another fresh cookie: a second tap, or a try after an answer that was lost.
+    Raises `NotVisible` when none has."""
+    signed_in = session.scalars(
+        sa.select(SignedIn).where(
+            SignedIn.opened_by == opened_by, SignedIn.created_at > at - rules.SAME_TAP, SignedIn.expires_at > at
+        )
+    ).first()
+    if signed_in is None:
+        raise NotVisible
+    cookie = new_cookie()
+    signed_in.cookie_hash = cookie.digest
+    return SignIn(cookie, signed_in, as_viewer(signed_in.account))
 
 
 def needs_password(session: Session, *, cookie: bytes, at: datetime) -> bool:
@@ -185,13 +216,13 @@ def delete_account(session: Session, *, account: str, at: datetime) -> None:
     session.execute(sa.delete(Account).where(Account.id == account))
 
 
-def set_password(session: Session, *, account: Account, password: str, passwords: Passwords, at: datetime) -> None:
+def set_password(session: Session, *, account: Account, password_hash: str, at: datetime) -> None:
     """A new password; every browser is signed out (the one that asked is signed in anew), and no reset address works any more."""
-    check_new_password(password, email=account.email)
-    account.password_hash = passwords.hash(password)
+    account.password_hash = password_hash
     end_sessions(session, member=account.id)
     session.execute(sa.delete(OneTimeAddress).where(OneTimeAddress.member_id == account.id))
     activity.record(session, ActivityKind.PASSWORD_CHANGED, by=as_viewer(account), at=at)
+    activity.record_deletion(session, DeletionKind.PASSWORD, account.id, at=at)
 
 
 def issue_address(
@@ -228,12 +259,21 @@ def use_up(session: Session, address: OneTimeAddress) -> None:
         raise NotVisible
 
 
-def reset_password(session: Session, *, address: OneTimeAddress, password: str, passwords: Passwords, at: datetime) -> Account:
-    """Use up a reset address: a new password, and every browser signed out."""
+def email_of(session: Session, *, address: OneTimeAddress) -> str:
+    """The e-mail address that the person signs in with whom a reset address is for. Raises `NotVisible` when they are gone."""
     account = session.get(Account, address.member_id)
     if account is None:
         raise NotVisible
-    set_password(session, account=account, password=password, passwords=passwords, at=at)
+    return account.email
+
+
+def reset_password(session: Session, *, address: OneTimeAddress, password_hash: str, at: datetime) -> Account:
+    """Use up a reset address: a new password, and every browser signed out. Raises `NotVisible` when it was used meanwhile."""
+    account = session.get(Account, address.member_id)
+    if account is None:
+        raise NotVisible
+    use_up(session, address)
+    set_password(session, account=account, password_hash=password_hash, at=at)
     return account
 
 

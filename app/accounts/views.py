@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -18,7 +20,7 @@ from app.activity import service as activity
 from app.errors import NotVisible, Refused
 from app.ids import new_id
 from app.security.permissions import Action, Asks
-from app.security.tokens import Purpose
+from app.security.tokens import Purpose, cookie_digest
 from app.security.viewer import Member, Nobody, Viewer
 from app.web.access import allow
 from app.web.labels import device_label
@@ -90,9 +92,10 @@ def do_sign_in() -> BaseResponse:
         account = service.check_password(look, email=email, password=password, passwords=house().passwords)
     if account is None:
         return make_response(render_template("accounts/sign_in.html", form=form, wrong=True), 400)
-    activity.forget(session(), tries)
     if house().passwords.outdated(account.password_hash):
-        service.renew_hash(session(), account=account.id, password=password, passwords=house().passwords)
+        renewed = house().passwords.hash(password)
+        service.renew_hash(session(), account=account.id, password_hash=renewed)
+    activity.forget(session(), tries)
     return enter(account, stay=form.stay.data, to=_own_path(form.next.data) or url_for("viewing.albums"))
 
 
@@ -126,12 +129,15 @@ def change_password() -> BaseResponse | tuple[str, int]:
     except Refused as refusal:
         form.current.errors = [refusal.reason]
         return _account_page(form), 400
-    mine = service.get_account(session(), member())
+    with house().database.reading() as look:
+        email = service.get_account(look, member()).email
     try:
-        service.set_password(session(), account=mine, password=form.password.data, passwords=house().passwords, at=at)
+        password_hash = service.hash_new_password(form.password.data, email=email, passwords=house().passwords)
     except Refused as refusal:
         form.password.errors = [refusal.reason]
         return _account_page(form), 400
+    mine = service.get_account(session(), member())
+    service.set_password(session(), account=mine, password_hash=password_hash, at=at)
     return enter(mine, stay=True, to=url_for(".account", changed="password"))
 
 
@@ -139,8 +145,10 @@ def change_password() -> BaseResponse | tuple[str, int]:
 @allow(Action.KEEP_ACCOUNT)
 def sign_out_everywhere() -> BaseResponse:
     service.end_sessions(session(), member=member().id)
+    form_session.clear()
     response = make_response(redirect(url_for(".sign_in"), 303))
     take_cookie(response, Asks.MEMBER)
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
@@ -149,6 +157,24 @@ def sign_out_everywhere() -> BaseResponse:
 def end_session(signed_in: str) -> BaseResponse:
     service.end_session(session(), member(), signed_in=signed_in)
     return redirect(url_for(".account"), 303)
+
+
+def works_once(view: Callable[[str], BaseResponse]) -> Callable[[str], BaseResponse]:
+    """For the POST of an address that works once: the same form sent again (a second tap, or a try after an answer that was lost) lets
+    the same browser in again, where the first one would have led it."""
+
+    @wraps(view)
+    def answer(token: str) -> BaseResponse:
+        try:
+            return view(token)
+        except NotVisible:
+            return _let_in(
+                service.sign_in_again(session(), opened_by=_tap(token), at=house().clock.now()),
+                stay=True,
+                to=url_for("viewing.albums"),
+            )
+
+    return answer
 
 
 @pages.get("/reset/<token>")
@@ -160,23 +186,22 @@ def reset(token: str) -> str:
 
 @pages.post("/reset/<token>")
 @allow(Action.KNOCK)
+@works_once
 def do_reset(token: str) -> BaseResponse:
-    form, at = ResetForm(), house().clock.now()
-    address = _find_reset(token)
+    form, address = ResetForm(), _find_reset(token)
     if not form.validate():
         return make_response(render_template("accounts/reset.html", form=form), 400)
     try:
-        account = service.reset_password(
-            session(), address=address, password=form.password.data, passwords=house().passwords, at=at
-        )
+        password_hash = service.hash_new_password(form.password.data, email=_email_of(address), passwords=house().passwords)
     except Refused as refusal:
         form.password.errors = [refusal.reason]
         return make_response(render_template("accounts/reset.html", form=form), 400)
-    return enter(account, stay=True, to=url_for("viewing.albums"))
+    account = service.reset_password(session(), address=address, password_hash=password_hash, at=house().clock.now())
+    return enter(account, stay=True, to=url_for("viewing.albums"), once=token)
 
 
-def enter(account: Account, *, stay: bool, to: str) -> Response:
-    """Sign this browser in under a fresh cookie and go on to one of our pages."""
+def enter(account: Account, *, stay: bool, to: str, once: str | None = None) -> Response:
+    """Sign this browser in under a fresh cookie and go on to one of our pages; `once` is the token of a one-time address that it used."""
     entered = service.sign_in(
         session(),
         account=account,
@@ -184,13 +209,23 @@ def enter(account: Account, *, stay: bool, to: str) -> Response:
         stay=stay,
         replaces=sent_cookie(Asks.MEMBER),
         at=house().clock.now(),
+        opened_by=_tap(once) if once else None,
     )
+    return _let_in(entered, stay=stay, to=to)
+
+
+def _let_in(entered: service.SignIn, *, stay: bool, to: str) -> Response:
     form_session.clear()  # a form's token from before the sign-in is worth nothing after it
     response = make_response(redirect(to, 303))
     give_cookie(response, Asks.MEMBER, entered.cookie, keep=rules.STAY if stay else None)
-    known = house().tokens.sign(Purpose.KNOWN_BROWSER, f"{account.id} {new_id()}")
+    known = house().tokens.sign(Purpose.KNOWN_BROWSER, f"{entered.member.id} {new_id()}")
     give_plain_cookie(response, KNOWN_BROWSER, known, keep=rules.BROWSER_KNOWN)
     return response
+
+
+def _tap(token: str) -> bytes:
+    """What tells the same form, sent again by the same browser to the same one-time address, from every other."""
+    return cookie_digest(f"{form_session['csrf_token']} {token}")
 
 
 def _account_page(form: ChangePasswordForm) -> str:
@@ -213,7 +248,13 @@ def _account_page(form: ChangePasswordForm) -> str:
 
 
 def _find_reset(token: str) -> OneTimeAddress:
-    return service.find_address(session(), kind=AddressKind.RESET, token=token, tokens=house().tokens, at=house().clock.now())
+    with house().database.reading() as look:
+        return service.find_address(look, kind=AddressKind.RESET, token=token, tokens=house().tokens, at=house().clock.now())
+
+
+def _email_of(address: OneTimeAddress) -> str:
+    with house().database.reading() as look:
+        return service.email_of(look, address=address)
 
 
 def _own_path(path: str | None) -> str | None:
@@ -231,6 +272,15 @@ def _count_try(buckets: list[tuple[str, int]]) -> list[str]:
     with house().database.writing() as write:
         service.check_not_too_often(write, buckets=buckets, at=at)
         return activity.record_failures(write, buckets=[bucket for bucket, _ in buckets], at=at)
+
+
+def count_newcomer(token: str) -> list[str]:
+    """Count somebody who chooses an e-mail address at a one-time address: we say when it is taken, and nobody may ask that about
+    everybody. Raises `TooOften`; returns what to forget when it was free.
+
+    To be asked before the writing session begins, like `check_own_password`.
+    """
+    return _count_try([(_keyed(f"newcomer {token}"), rules.TRIES_PER_ACCOUNT), _address_bucket(house().clock.now())])
 
 
 def check_own_password(password: str) -> None:
@@ -279,8 +329,11 @@ def _buckets(email: str, at: datetime) -> list[tuple[str, int]]:
     known = _known_browser(email)
     if known is not None:
         return [(_keyed(f"browser {known} {who}"), rules.TRIES_FROM_KNOWN_BROWSER)]
-    address = _keyed(f"address {at:%Y-%m-%d} {_network(request.remote_addr or '')}")
-    return [(who, rules.TRIES_PER_ACCOUNT), (address, rules.TRIES_PER_ADDRESS)]
+    return [(who, rules.TRIES_PER_ACCOUNT), _address_bucket(at)]
+
+
+def _address_bucket(at: datetime) -> tuple[str, int]:
+    return _keyed(f"address {at:%Y-%m-%d} {_network(request.remote_addr or '')}"), rules.TRIES_PER_ADDRESS
 
 
 def _known_browser(email: str) -> str | None:

@@ -15,6 +15,7 @@ from app.albums.models import Album
 from app.db import UtcTime
 from app.errors import NotVisible, Refused
 from app.ids import new_id
+from app.instance import sealing_key
 from app.jobs.port import Jobs
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -98,7 +99,7 @@ def make_album(session: Session, viewer: Member, *, title: str, description: str
     if twin is not None:
         return twin
     album_id = new_id()
-    key, wrapped = master.new_album(album_id)
+    key, wrapped = sealing_key(session, master).new_album(album_id)
     row = Album(
         id=album_id,
         group_id=viewer.group,

@@ -9,11 +9,10 @@ from sqlalchemy.orm import Session
 from app.accounts import service as accounts
 from app.accounts.models import Account, AddressKind, OneTimeAddress
 from app.activity import service as activity
-from app.activity.models import ActivityKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.errors import NotVisible
 from app.groups import rules
 from app.groups.models import Group, GroupKind, Invitation
-from app.security.passwords import Passwords
 from app.security.tokens import Purpose, Tokens
 from app.security.viewer import Member, Role
 
@@ -26,18 +25,17 @@ def found_group(
     kind: GroupKind,
     name: str,
     email: str,
-    password: str,
-    passwords: Passwords,
+    password_hash: str,
     at: datetime,
 ) -> Account:
     """Use up a set-up address: a new group and its first owner. Raises `NotVisible` when the address was used meanwhile, `Refused`
-    for an e-mail address or password that can't be taken (the address then stays good)."""
+    for an e-mail address that can't be taken (the address then stays good)."""
     accounts.use_up(session, address)
     group = Group(name=group_name, kind=kind, created_at=at)
     session.add(group)
     session.flush()
     owner = accounts.add_member(
-        session, group=group.id, name=name, email=email, password=password, role=Role.OWNER, passwords=passwords, at=at
+        session, group=group.id, name=name, email=email, password_hash=password_hash, role=Role.OWNER, at=at
     )
     activity.record(session, ActivityKind.GROUP_FOUNDED, by=accounts.as_viewer(owner), at=at)
     return owner
@@ -114,6 +112,7 @@ def set_role(session: Session, viewer: Member, *, member: str, role: Role, at: d
     found.role = role
     if role is Role.EDITOR:
         session.execute(sa.delete(Invitation).where(Invitation.created_by == found.id))
+        activity.record_deletion(session, DeletionKind.OWNER, found.id, at=at)
     kind = ActivityKind.OWNER_MADE if role is Role.OWNER else ActivityKind.EDITOR_MADE
     activity.record(session, kind, by=viewer, at=at, other=found.id)
 
@@ -191,11 +190,9 @@ def find_invitation(session: Session, *, token: str, tokens: Tokens, at: datetim
     return found
 
 
-def join(
-    session: Session, *, invitation: Invitation, name: str, email: str, password: str, passwords: Passwords, at: datetime
-) -> Account:
-    """Use up an invitation: a new member. Raises `NotVisible` when it was used meanwhile, `Refused` for an e-mail address or password
-    that can't be taken (the invitation then stays good)."""
+def join(session: Session, *, invitation: Invitation, name: str, email: str, password_hash: str, at: datetime) -> Account:
+    """Use up an invitation: a new member. Raises `NotVisible` when it was used meanwhile, `Refused` for an e-mail address that can't be
+    taken (the invitation then stays good)."""
     used = session.execute(
         sa.delete(Invitation).where(Invitation.id == invitation.id, Invitation.expires_at > at).returning(Invitation.id)
     )
@@ -206,9 +203,8 @@ def join(
         group=invitation.group_id,
         name=name,
         email=email,
-        password=password,
+        password_hash=password_hash,
         role=invitation.role,
-        passwords=passwords,
         at=at,
     )
     activity.record(session, ActivityKind.MEMBER_JOINED, by=accounts.as_viewer(account), at=at, other=invitation.created_by)

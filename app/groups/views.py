@@ -10,7 +10,8 @@ from app.accounts import service as accounts
 from app.accounts import views as account_views
 from app.accounts.forms import ConfirmedForm
 from app.accounts.models import AddressKind, OneTimeAddress
-from app.accounts.views import confirmed
+from app.accounts.views import confirmed, works_once
+from app.activity import service as activity
 from app.errors import Refused
 from app.groups import service
 from app.groups.forms import GroupForm, InviteForm, JoinForm, RoleForm, SetUpForm
@@ -46,11 +47,13 @@ def set_up(token: str) -> str:
 
 @pages.post("/setup/<token>")
 @allow(Action.KNOCK)
+@works_once
 def do_set_up(token: str) -> Response:
     form, address = SetUpForm(), _find(token)
     if not form.validate():
         return make_response(render_template("groups/set_up.html", form=form), 400)
     try:
+        password_hash, tries = _newcomer(form, token)
         owner = service.found_group(
             session(),
             address=address,
@@ -58,14 +61,14 @@ def do_set_up(token: str) -> Response:
             kind=GroupKind(form.group_kind.data),
             name=form.name.data,
             email=form.email.data,
-            password=form.password.data,
-            passwords=house().passwords,
+            password_hash=password_hash,
             at=house().clock.now(),
         )
     except Refused as refusal:
         _mark(form, refusal)
         return make_response(render_template("groups/set_up.html", form=form), 400)
-    return account_views.enter(owner, stay=True, to=url_for("viewing.albums"))
+    activity.forget(session(), tries)
+    return account_views.enter(owner, stay=True, to=url_for("viewing.albums"), once=token)
 
 
 # --- joining ---------------------------------------------------------------------------------------------------------
@@ -83,6 +86,7 @@ def join(token: str) -> str:
 
 @pages.post("/join/<token>")
 @allow(Action.KNOCK)
+@works_once
 def do_join(token: str) -> Response:
     form, invitation = JoinForm(), _find_invitation(token)
     if isinstance(credential(Asks.MEMBER).viewer, Member):
@@ -90,19 +94,20 @@ def do_join(token: str) -> Response:
     if not form.validate():
         return make_response(render_template("groups/join.html", form=form), 400)
     try:
+        password_hash, tries = _newcomer(form, token)
         account = service.join(
             session(),
             invitation=invitation,
             name=form.name.data,
             email=form.email.data,
-            password=form.password.data,
-            passwords=house().passwords,
+            password_hash=password_hash,
             at=house().clock.now(),
         )
     except Refused as refusal:
         _mark(form, refusal)
         return make_response(render_template("groups/join.html", form=form), 400)
-    return account_views.enter(account, stay=True, to=url_for("viewing.albums"))
+    activity.forget(session(), tries)
+    return account_views.enter(account, stay=True, to=url_for("viewing.albums"), once=token)
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
@@ -219,6 +224,13 @@ def _leave_page(form: ConfirmedForm) -> str:
     return render_template("groups/leave.html", form=form, last_owner=service.is_last_owner(session(), member()))
 
 
+def _newcomer(form: JoinForm, token: str) -> tuple[str, list[str]]:
+    """What is kept of the password that they choose, and what to forget when their e-mail address is free. Raises `Refused` for a weak
+    password, and `TooOften`. Before the writing session begins."""
+    password_hash = accounts.hash_new_password(form.password.data, email=form.email.data, passwords=house().passwords)
+    return password_hash, account_views.count_newcomer(token)
+
+
 def _mark(form: JoinForm, refusal: Refused) -> None:
     """What can't be taken, at its field."""
     field = form.email if refusal.reason.startswith("email") else form.password
@@ -226,11 +238,14 @@ def _mark(form: JoinForm, refusal: Refused) -> None:
 
 
 def _find(token: str) -> OneTimeAddress:
-    return accounts.find_address(session(), kind=AddressKind.SET_UP, token=token, tokens=house().tokens, at=house().clock.now())
+    at = house().clock.now()
+    with house().database.reading() as look:
+        return accounts.find_address(look, kind=AddressKind.SET_UP, token=token, tokens=house().tokens, at=at)
 
 
 def _find_invitation(token: str) -> Invitation:
-    return service.find_invitation(session(), token=token, tokens=house().tokens, at=house().clock.now())
+    with house().database.reading() as look:
+        return service.find_invitation(look, token=token, tokens=house().tokens, at=house().clock.now())
 
 
 class AboutMe:

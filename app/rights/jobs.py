@@ -33,9 +33,9 @@ WITH_NAMES = ("guest", "invitation", "member")
 class Vacuum:
     """A sweep: after something was deleted, its rows are overwritten in the tables' files as far as PostgreSQL does that.
 
-    It only marks deleted rows as dead, and would come back to a large table by itself after a fifth of it was deleted. Vacuuming frees their
-    place, and the tables with names are written anew without them, statistics included. The database's log keeps copies until it is used
-    again: docs/record.md says so. SQLite needs none of this, it overwrites what is deleted.
+    It only marks deleted rows as dead, and would come back to a large table by itself after a fifth of it was deleted. Vacuuming frees
+    their place, and the tables with names are written anew without them, statistics included. The database's log keeps copies until it is
+    used again: docs/record.md says so. SQLite needs none of this, it overwrites what is deleted.
     """
 
     def __init__(self, house: House) -> None:

@@ -1,12 +1,9 @@
 """What people may ask for by right: what is kept about them, a copy of it, and its end."""
 
-import weakref
-from threading import BoundedSemaphore
 from typing import cast
 
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, url_for
 from flask import session as form_session
-from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.accounts.forms import ConfirmedForm
@@ -21,6 +18,7 @@ from app.rights.forms import DeleteGroupForm
 from app.security.permissions import Action, Asks
 from app.sharing import service as sharing
 from app.web.access import allow
+from app.web.places import Places
 from app.web.session import house, session
 from app.web.viewer import cookie, member, take_cookie
 
@@ -49,10 +47,10 @@ def export() -> BaseResponse:
     form = ConfirmedForm()
     if not confirmed(form):
         return make_response(_data_page(form), 400)
-    copy = GroupCopy(house(), cookie())
-    _take_place(copy)
+    places = cast(Places, current_app.extensions["kinfold_long_answers"])
+    copy = places.take(GroupCopy(house(), cookie()).send())
     activity.record(session(), ActivityKind.DATA_EXPORTED, by=member(), at=house().clock.now())
-    response = _attachment(Response(copy.send(), mimetype="application/zip"), "photos.zip")
+    response = _attachment(Response(copy, mimetype="application/zip"), "photos.zip")
     response.headers["X-Accel-Buffering"] = "no"  # or nginx would write the photos into a temporary file, in the clear
     return response
 
@@ -89,15 +87,6 @@ def do_delete() -> BaseResponse:
 def goodbye() -> str:
     """Says that it is done, and nothing about what or whose; anybody may see it."""
     return render_template("rights/goodbye.html")
-
-
-def _take_place(copy: GroupCopy) -> None:
-    """Whoever takes a copy and does not read on holds a thread, for as long as they like: so only a few may at once. Raises
-    `ServiceUnavailable` for one too many."""
-    places = cast(BoundedSemaphore, current_app.extensions["kinfold_copies"])
-    if not places.acquire(blocking=False):
-        raise ServiceUnavailable
-    weakref.finalize(copy, places.release)
 
 
 def _attachment(response: Response, name: str) -> Response:

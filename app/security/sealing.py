@@ -59,7 +59,8 @@ class SealBroken(KinfoldError):
 class MasterKey:
     """The one key of an instance. It opens album keys, and nothing else.
 
-    While it is being changed it stands for several, the newest first: that one seals, and what any of them sealed opens.
+    While it is being changed it stands for several, the newest first: that one seals, and what any of them sealed opens. New albums are
+    sealed by the one that `sealing_as` picks, because there may be nodes that do not know the newest yet.
     """
 
     def __init__(self, key: bytes, *older: bytes) -> None:
@@ -104,6 +105,14 @@ class MasterKey:
     def fits(self, check: bytes) -> bool:
         """Whether `check` was made with this key, or with an older one that it stands for."""
         return any(hmac.compare_digest(check, each.check_value()) for each in (self, *map(MasterKey, self._older)))
+
+    def sealing_as(self, check: bytes) -> "MasterKey":
+        """The same keys, of which the one that `check` was made with seals. Raises `SealBroken` when it is none of them."""
+        keys = [self._key, *self._older]
+        for key in keys:
+            if hmac.compare_digest(check, MasterKey(key).check_value()):
+                return MasterKey(key, *(other for other in keys if other != key))
+        raise SealBroken
 
     def _open_album(self, album_id: str, wrapped: bytes) -> bytes:
         places = _places("album key", album_id)

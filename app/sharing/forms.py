@@ -1,5 +1,6 @@
 """The forms of sharing."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -60,8 +61,15 @@ class GuestForm(KinfoldForm):
 
 
 class RemoveMemberForm(ConfirmedForm):
-    """The people and links of a member that end together with the account; `everybody` means all of those people."""
+    """The people and links of a member that end together with the account; `everybody` means all of those people, `offered` the links
+    that were on the page. One that was made since was never kept by anybody: it ends."""
 
     guest = SelectMultipleField(choices=[], validate_choice=False)
     everybody = BooleanField(false_values=NO)
     link = SelectMultipleField(choices=[], validate_choice=False)
+    offered = SelectMultipleField(choices=[], validate_choice=False)
+
+    def links_to_end(self, links: Iterable[str]) -> list[str]:
+        """Which of these links are ticked, or were not there to be left out."""
+        ticked, offered = set(self.link.data or ()), set(self.offered.data or ())
+        return [link for link in links if link in ticked or link not in offered]

@@ -156,7 +156,8 @@ def give(
     if grant is None:
         grant = Grant(guest_id=guest.id, album_id=album.id, created_at=at)
         session.add(grant)
-    grant.expires_at, grant.may_save, grant.created_by = until, may_save, viewer.id
+    grant.expires_at, grant.created_by = until, viewer.id
+    set_saving(session, grant=grant, may_save=may_save, at=at)
     grant.ended_at = grant.ended_by = None
     guest.shared_at = at
     activity.record(session, ActivityKind.SHARED, by=viewer, at=at, guest=guest.id, album=album.id)
@@ -209,12 +210,14 @@ def extend(session: Session, viewer: Member, *, grant: Grant, until: datetime, m
     grant.expires_at = until
     grant.ended_at = grant.ended_by = None
     if may_save is not None:
-        grant.may_save = may_save
+        set_saving(session, grant=grant, may_save=may_save, at=at)
     activity.record(session, ActivityKind.SHARING_EXTENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
 
 
-def set_saving(grant: Grant, *, may_save: bool) -> None:
+def set_saving(session: Session, *, grant: Grant, may_save: bool, at: datetime) -> None:
     """Allow or forbid saving; it holds from the next request on, also for addresses that were copied."""
+    if grant.may_save and not may_save:
+        activity.record_deletion(session, DeletionKind.SAVING, grant.id, at=at)
     grant.may_save = may_save
 
 

@@ -192,7 +192,7 @@ def extend(grant: str) -> Response:
 def saving(grant: str) -> Response:
     """Allow or forbid saving, at once."""
     found = service.get_grant(session(), member(), grant=grant)
-    service.set_saving(found, may_save=PeriodForm().may_save.data)
+    service.set_saving(session(), grant=found, may_save=PeriodForm().may_save.data, at=house().clock.now())
     return _to_person(found.guest_id)
 
 
@@ -258,8 +258,7 @@ def do_stop_all() -> Response:
 def remove_member(whom: str) -> str:
     """Who they are, and what they have brought in. Their links are ticked: they have those addresses in their messages."""
     found, made = groups.removable(session(), member(), member=whom), _made_by(whom)
-    form = RemoveMemberForm(formdata=None, link=[link.id for link in made.links])
-    return render_template("sharing/remove_member.html", form=form, name=found.name, made=made)
+    return _remove_member_page(RemoveMemberForm(formdata=None), found.name, made)
 
 
 @pages.post("/members/<whom>/remove")
@@ -269,10 +268,11 @@ def do_remove_member(whom: str) -> Response:
     sure = form.validate() and confirmed(form)
     found, made = groups.removable(session(), member(), member=whom), _made_by(whom)
     if not sure:
-        return once_more(form, lambda: render_template("sharing/remove_member.html", form=form, name=found.name, made=made))
+        return once_more(form, lambda: _remove_member_page(form, found.name, made))
     guests = [guest.id for guest in made.guests] if form.everybody.data else form.guest.data
     groups.remove_member(session(), member(), member=whom, at=at)
-    service.end_made(session(), member(), made=made, guests=guests, links=form.link.data, at=at)
+    links = form.links_to_end(link.id for link in made.links)
+    service.end_made(session(), member(), made=made, guests=guests, links=links, at=at)
     return redirect(url_for("groups.members"), 303)
 
 
@@ -535,6 +535,11 @@ def _people_page(form: GuestForm, page: service.GuestPage, *, wanted: str = "", 
 def _stop_all_page(form: ConfirmedForm) -> str:
     counts = service.how_much_is_shared(session(), member(), at=house().clock.now())
     return render_template("sharing/stop_all.html", form=form, counts=counts)
+
+
+def _remove_member_page(form: RemoveMemberForm, name: str, made: Made) -> str:
+    ticked = form.links_to_end(link.id for link in made.links)
+    return render_template("sharing/remove_member.html", form=form, name=name, made=made, ticked=ticked)
 
 
 def _made_by(whom: str) -> Made:

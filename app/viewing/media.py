@@ -8,13 +8,14 @@ opens nothing. What may be seen is asked of the database every time, so that wha
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.http import parse_cookie
 from werkzeug.sansio.utils import host_is_trusted
 
@@ -32,6 +33,7 @@ from app.sharing.service import live_device, live_grant
 from app.storage.port import StorageFailed
 from app.storage.sealed import Sealed, SealedKey
 from app.web.headers import ALWAYS, HSTS
+from app.web.places import Places
 from app.web.viewer import cookie_name
 
 Environ = dict[str, Any]
@@ -41,7 +43,11 @@ FRESH = 600
 """Seconds that a browser may show a rendition without asking again: what we tell people about the time after an end."""
 
 STRETCH = 4 * 1024 * 1024
-"""Bytes sent before access is asked again; also the longest answer to a range."""
+"""Bytes of a long answer before access is asked again; also the longest answer to a range."""
+
+WHOLE = 8 * 1024 * 1024
+"""The longest answer in one piece, which the server takes at once: the thread is free again, however slowly it is read. Nearly every
+photo of a phone is one. Longer ones are sent while they are read, and take a place."""
 
 _NEVER = [("Cache-Control", "no-store"), ("CDN-Cache-Control", "no-store")]
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -91,8 +97,8 @@ def read(house: House, seen: Seen, start: int = 0, stop: int | None = None) -> I
 class PhotoBytes:
     """The WSGI application for `/m/<token>`."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, house: House, places: Places) -> None:
+        self._house, self._places = house, places
         self._names = {asks: cookie_name(asks, https=house.settings.https) for asks in (Asks.MEMBER, Asks.DEVICE)}
         self._always = list(ALWAYS.items()) + ([HSTS] if house.settings.https else [])
 
@@ -105,7 +111,7 @@ class PhotoBytes:
             claim, cookie = self._claim(environ)
             seen = self.see(claim, cookie)
             return self._answer(environ, start_response, claim, cookie, seen)
-        except (PhotosHidden, StorageFailed, OperationalError):
+        except (PhotosHidden, StorageFailed, OperationalError, ServiceUnavailable):
             return self._say(environ, start_response, "503 Service Unavailable")
         except KinfoldError:
             return self._say(environ, start_response, "404 Not Found")
@@ -157,12 +163,13 @@ class PhotoBytes:
         return body
 
     def _send(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Iterable[bytes]:
-        """The bytes; a short answer in one piece, a long one with access asked again at every stretch."""
-        if stop - start <= STRETCH:
+        """The bytes; a short answer in one piece, a long one with access asked again at every stretch. Raises `ServiceUnavailable` when
+        too many long ones are being read."""
+        if stop - start <= WHOLE:
             return [b"".join(read(self._house, seen, start, stop))]
-        return self._send_long(claim, cookie, seen, start, stop)
+        return self._places.take(self._send_long(claim, cookie, seen, start, stop))
 
-    def _send_long(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Iterator[bytes]:
+    def _send_long(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Generator[bytes, None, None]:
         for at in range(start, stop, STRETCH):
             if at > start:
                 seen = self.see(claim, cookie)  # ended meanwhile: the answer breaks off
@@ -182,12 +189,14 @@ class PhotoBytes:
 
     def _say(self, environ: Environ, start_response: StartResponse, status: str) -> Iterable[bytes]:
         text = status.encode("ascii")
+        later = [("Retry-After", "5")] if status.startswith("503") else []
         start_response(
             status,
             [
                 *self._always,
                 ("Content-Type", "text/plain; charset=utf-8"),
                 *_NEVER,
+                *later,
                 ("Content-Length", str(len(text))),
             ],
         )

@@ -50,6 +50,7 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("exposed_at", sa.DateTime(), nullable=True))
     op.add_column("instance", sa.Column("backed_up_at", sa.DateTime(), nullable=True))
     op.add_column("guest", sa.Column("seen_until", sa.DateTime(), nullable=True))
+    op.add_column("member_session", sa.Column("opened_by", sa.LargeBinary(), nullable=True))
     with op.batch_alter_table("activity") as activity:
         activity.add_column(sa.Column("other_id", sa.Text(), nullable=True))
         activity.create_foreign_key("fk_activity_other_id_member", "member", ["other_id"], ["id"], ondelete="SET NULL")
@@ -99,6 +100,7 @@ def downgrade() -> None:
     with op.batch_alter_table("activity") as activity:
         activity.drop_constraint("fk_activity_other_id_member", type_="foreignkey")
         activity.drop_column("other_id")
+    op.drop_column("member_session", "opened_by")
     op.drop_column("guest", "seen_until")
     op.drop_column("instance", "backed_up_at")
     op.drop_column("instance", "exposed_at")

@@ -214,9 +214,8 @@ class Stage:
                 group=marcs.owner.group,
                 name="Nora",
                 email="nora@example.org",
-                password=PASSWORD,
+                password_hash=self.house.passwords.hash(PASSWORD),
                 role=Role.EDITOR,
-                passwords=self.house.passwords,
                 at=at,
             )
             tokens = {

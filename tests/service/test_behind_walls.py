@@ -39,6 +39,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         made.kill()
 
 
+@pytest.mark.slow
 def test_it_serves_prepares_photos_and_its_decoder_has_its_own_walls(server: Server) -> None:
     anna = Browser(server.base)
     anna.set_up(server.set_up_address())  # a password is hashed

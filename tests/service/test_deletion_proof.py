@@ -270,9 +270,8 @@ def test_an_account(scene: Scene) -> None:
             group=scene.family.owner.group,
             name="Edwina Canary",
             email="edwina@canary.example",
-            password=PASSWORD,
+            password_hash=house.passwords.hash(PASSWORD),
             role=Role.EDITOR,
-            passwords=house.passwords,
             at=at,
         )
         entered = accounts.sign_in(session, account=editor, label="iPad", stay=True, replaces=None, at=at)

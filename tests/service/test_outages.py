@@ -28,6 +28,8 @@ from tests.seaweed import Seaweed, seaweed_in
 from tests.server import PROJECT, Answer, Browser, Server, wait_for
 from tests.service.test_whole_server import all_settled, photo_with_canary
 
+pytestmark = pytest.mark.slow
+
 OUTAGE = float(os.environ.get("KINFOLD_TEST_OUTAGE", "5"))
 """Seconds that a database or a storage is away. Nothing in Kinfold counts them: a minute, or an hour, is only longer."""
 
@@ -179,8 +181,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from app.config import Settings
 from app.ops.migrate import migrate
-
-pytestmark = pytest.mark.slow
 
 left = int(sys.argv[1])
 

@@ -199,6 +199,7 @@ def _filled(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_images_own_commands_run_as_a_plain_user_who_owns_only_the_data_folder(image: Path) -> None:
     def here(words: list[str]) -> list[str]:
         return [word.replace("/app/", f"{image}/app/") for word in words]

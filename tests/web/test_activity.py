@@ -81,7 +81,16 @@ def test_what_anna_and_ben_do_is_told_in_plain_words(smiths: Family, browser_of:
     clock.move(timedelta(seconds=1))
     with house.database.writing() as session:
         activity.record_device(session, group=smiths.owner.group, guest=shared["guest"], at=clock.now())
+    clock.move(timedelta(seconds=1))
+    outside = (ActivityKind.OWNER_MADE, ActivityKind.EDITOR_MADE, ActivityKind.MEMBER_REMOVED)
+    for kind in outside:  # what whoever runs the server did
+        with house.database.writing() as session:
+            activity.record_from_outside(session, kind, group=smiths.owner.group, other=ben_id, at=clock.now())
+        clock.move(timedelta(seconds=1))
     assert told(ben) == [
+        "A member was removed",
+        "Ben is not an owner any more",
+        "Ben was made an owner",
         "Rose opened the photos on a new phone or computer",
         "Anna stopped all sharing",
         "Anna changed the name of the group",

@@ -16,6 +16,7 @@ from app.models import Activity, DeviceRow
 from tests.conftest import PASSWORD, Family
 from tests.lint import LintingClient, lint_page
 from tests.rows import SEEN, all_rows
+from tests.server import TOKEN
 from tests.web.conftest import BRITTANY, TOM, photo_address
 
 FORMS = ("/sign-in", "/stop-sharing", "/albums", "/i/{token}", "/account/password", "/sign-out", "/shared/leave")
@@ -417,7 +418,8 @@ def test_known_and_unknown_addresses_get_the_same_answer_for_the_same_work(
     for email in (cast.email, "nobody@example.org"):
         work.clear()
         answer = browser.post("/sign-in", data={"csrf_token": token, "email": email, "password": "x" * 12})
-        told[email] = (answer.status_code, answer.text.replace(email, ""), tuple(work))
+        page = TOKEN.sub("", answer.text.replace(email, ""))  # which says what second it is
+        told[email] = (answer.status_code, page, tuple(work))
     assert told[cast.email] == told["nobody@example.org"]
     assert told[cast.email][2] == ("verify",)
 

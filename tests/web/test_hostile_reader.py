@@ -1,6 +1,7 @@
 """What a hostile reader of the code once found, each as the attack it was."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 
@@ -8,11 +9,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
+from app.accounts import service as accounts
+from app.accounts.models import AddressKind, SignedIn
 from app.clock import HandClock
 from app.errors import WrongSetting
+from app.groups import service as groups
 from app.house import House, check_they_belong_together
 from app.ingest import service as ingest
 from app.models import DeviceRow, Instance, Link
+from app.security.viewer import Role
 from tests.conftest import PASSWORD, Family, tiny_jpeg
 from tests.lint import LintingClient
 
@@ -51,6 +56,88 @@ def test_a_second_tap_takes_no_second_place(
         assert session.scalars(sa.select(Link.used).where(Link.guest_id == cast.people["Rose"].id)).one() == 2
         devices = sa.select(sa.func.count()).select_from(DeviceRow).where(DeviceRow.guest_id == cast.people["Rose"].id)
         assert session.scalars(devices).one() == 2, "the one from before, and this one"
+
+
+NEWCOMER = {"name": "Carla", "email": "carla@example.org", "password": PASSWORD, "group_name": "Ours", "group_kind": "club"}
+
+
+def one_time(family: Family, kind: str) -> str:
+    """A fresh address that works once."""
+    house, at = family.house, family.house.clock.now()
+    with house.database.writing() as session:
+        if kind == "join":
+            _, token = groups.invite(session, family.owner, role=Role.EDITOR, name="", tokens=house.tokens, at=at)
+        else:
+            member = family.owner.id if kind == "reset" else None
+            token = accounts.issue_address(session, kind=AddressKind(kind), member=member, tokens=house.tokens, at=at)
+    return f"/{kind.replace('-', '')}/{token}"
+
+
+@pytest.mark.parametrize("kind", ["join", "set-up", "reset"])
+def test_a_second_tap_on_an_address_that_works_once_comes_in_too(
+    cast: Family, house: House, browser_of: Callable[..., LintingClient], clock: HandClock, kind: str
+) -> None:
+    address, phone = one_time(cast, kind), browser_of()
+    fields = NEWCOMER | {"csrf_token": phone.form_token(address)}
+    form = phone.get_cookie("kinfold_form", domain=phone.domain)
+    assert form is not None
+
+    def tap(browser: LintingClient) -> int:
+        browser.set_cookie("kinfold_form", form.value, domain=browser.domain)
+        browser.delete_cookie("kinfold_member", domain=browser.domain)  # the answer was lost
+        return browser.post(address, data=fields).status_code
+
+    assert [tap(phone), tap(phone)] == [303, 303]
+    assert phone.get("/albums").status_code == 200
+    with house.database.reading() as session:
+        came = session.scalars(sa.select(SignedIn).where(SignedIn.opened_by.is_not(None))).all()
+        assert len(came) == 1, "it is the same browser"
+    stranger = browser_of()
+    assert stranger.send(address, **NEWCOMER).status_code == 404, "another form"
+    assert browser_of().send(one_time(cast, kind) + "x", **NEWCOMER).status_code == 404
+    clock.move(timedelta(minutes=10))
+    assert tap(phone) == 404
+
+
+@pytest.mark.parametrize("kind", ["join", "set-up", "reset"])
+def test_of_two_taps_at_once_both_come_in(cast: Family, browser_of: Callable[..., LintingClient], kind: str) -> None:
+    address, taps = one_time(cast, kind), [browser_of() for _ in range(2)]
+    fields = NEWCOMER | {"csrf_token": taps[0].form_token(address)}
+    form = taps[0].get_cookie("kinfold_form", domain=taps[0].domain)
+    assert form is not None
+    taps[1].set_cookie("kinfold_form", form.value, domain=taps[1].domain)
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda tap: tap.post(address, data=fields).status_code, taps))
+    assert answers == [303, 303]
+    assert sorted(tap.get("/albums").status_code for tap in taps) == [200, 404], (
+        "one browser, and the cookie that it was given last"
+    )
+
+
+@pytest.mark.parametrize("kind", ["join", "set-up", "reset", "change", "sign-in"])
+def test_nobody_waits_for_a_password_to_be_hashed(
+    cast: Family, anna: LintingClient, stranger: LintingClient, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    hashed, passwords, database = [], cast.house.passwords, cast.house.database
+
+    def hash_while_another_writes(password: str) -> str:
+        with database.writing_if_free() as session:
+            session.execute(sa.update(Instance).values(backed_up_at=cast.house.clock.now()))
+        hashed.append(password)
+        return hash_it(password)
+
+    hash_it = passwords.hash
+    passwords.verify(None, "")
+    monkeypatch.setattr(passwords, "hash", hash_while_another_writes)
+    monkeypatch.setattr(passwords, "outdated", lambda _hash: True)
+    if kind == "change":
+        fields = {"current": PASSWORD, "password": "three boats and a gull"}
+        assert anna.send("/account/password", **fields).status_code == 303
+    elif kind == "sign-in":
+        assert stranger.send("/sign-in", email=cast.email, password=PASSWORD).status_code == 303
+    else:
+        assert stranger.send(one_time(cast, kind), **NEWCOMER).status_code == 303
+    assert len(hashed) == 1
 
 
 def test_a_removed_phone_does_not_come_straight_back(cast: Family, anna: LintingClient, rose: LintingClient) -> None:

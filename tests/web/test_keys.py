@@ -6,16 +6,22 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+import sqlalchemy as sa
 
 from app import create_app
+from app.albums import service as albums
+from app.albums.models import Album
 from app.clock import HandClock
 from app.config import Settings
 from app.db import Database
 from app.errors import WrongSetting
 from app.house import House
 from app.instance import open_keys
-from app.security.sealing import MasterKey
-from tests.conftest import Family
+from app.ops.keyfiles import key_texts
+from app.ops.migrate import migrate
+from app.ops.rotate import rewrap
+from app.security.sealing import MasterKey, SealBroken
+from tests.conftest import START, Family
 from tests.lint import LintingClient
 from tests.rows import all_rows
 
@@ -47,6 +53,34 @@ def refuses(family: Family, *words: str, **env: str) -> None:
 def test_the_first_start_makes_keys_that_only_we_can_read(smiths: Family, files: Path) -> None:
     assert {path.name: path.stat().st_mode & 0o777 for path in files.iterdir()} == {"master.key": 0o600, "secret.key": 0o600}
     assert files.stat().st_mode & 0o777 == 0o700
+
+
+def test_of_two_first_starts_at_once_the_slower_takes_the_keys_of_the_faster(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overwritten, everything that the faster has sealed meanwhile would be lost."""
+    empty = tmp_path / "first"
+    empty.mkdir()
+    settings = replace(
+        house.settings, data=empty, database_url=f"sqlite:///{empty}/kinfold.sqlite3", master_key=None, secret_key=None
+    )
+    migrate(settings)
+    database = Database(settings.database_url)
+    real = Path.exists
+
+    def not_yet(path: Path) -> bool:
+        if path.name == "master.key" and not real(path):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(faster)
+            return False
+        return real(path)
+
+    faster = MasterKey.generate()
+    monkeypatch.setattr(Path, "exists", not_yet)
+    keys = open_keys(settings, database, HandClock(START))
+    database.close()
+    assert (empty / "keys/master.key").read_text() == faster
+    assert keys.master.fits(MasterKey.parse(faster).check_value())
 
 
 def test_a_later_start_takes_the_same_keys(smiths: Family, files: Path) -> None:
@@ -163,3 +197,41 @@ def test_whoever_asks_whether_the_process_lives_does_not_wait_for_the_database(
 def test_robots_are_told_to_stay_away(stranger: LintingClient) -> None:
     assert stranger.get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
     assert "Smith" not in stranger.get("/manifest.webmanifest").text
+
+
+def test_nodes_may_be_started_again_one_after_another_while_the_master_key_is_changed(smiths: Family) -> None:
+    """A node that knows only the old key yet opens what the others seal, until `rotate-keys` has wrapped everything; from then on, the
+    new key alone is enough."""
+    here, at = smiths.house, smiths.house.clock.now()
+    old = key_texts(here.settings).master
+    assert old is not None
+    new = MasterKey.generate()
+    before, between, after = (MasterKey.parse(text) for text in (old, f"{new},{old}", new))
+
+    def make(title: str, master: MasterKey) -> tuple[str, bytes]:
+        with here.database.writing() as session:
+            row = albums.make_album(session, smiths.owner, title=title, description="", master=master, at=at).row
+            return row.id, row.wrapped_key
+
+    assert before.open_album(*make("Made while some know only the old key", between))
+    assert rewrap(here.database, f"{new},{old}") == 1
+    assert after.open_album(*make("Made before the last start", between))
+    with pytest.raises(SealBroken):
+        make("Made by who was forgotten", before)
+
+
+def test_a_change_of_the_master_key_overlooks_no_album_that_is_being_made(smiths: Family) -> None:
+    here, old, new = smiths.house, key_texts(smiths.house.settings).master, MasterKey.generate()
+    assert old is not None
+    both = MasterKey.parse(f"{new},{old}")
+    change = Thread(target=rewrap, args=(here.database, f"{new},{old}"))
+    with here.database.writing() as session:
+        albums.make_album(session, smiths.owner, title="Half made", description="", master=both, at=here.clock.now())
+        change.start()
+        change.join(0.5)
+        assert change.is_alive(), "it waits"
+        session.commit()
+    change.join(20)
+    with here.database.reading() as session:
+        row = session.scalars(sa.select(Album)).one()
+    assert MasterKey.parse(new).open_album(row.id, row.wrapped_key)

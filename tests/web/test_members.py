@@ -256,6 +256,21 @@ def test_each_address_opens_its_own_door_only(cast: Family, stranger: LintingCli
         assert stranger.get(f"/join/{damaged}").status_code == 404
 
 
+def test_nobody_asks_about_everybodys_address(cast: Family, marcs: Family, browser_of: Browsers) -> None:
+    """The answer "already" tells who has an account in any group: not sixty times."""
+    address = invitation(cast)
+    asked = [browser_of().send(address, **(CARLA | {"email": marcs.email})).status_code for _ in range(11)]
+    assert asked == [400] * 10 + [429]
+    others = [browser_of().send(invitation(cast), **(CARLA | {"email": marcs.email})).status_code for _ in range(21)]
+    assert others == [400] * 20 + [429], "with other invitations either"
+
+
+def test_a_whole_school_joins_from_one_address(cast: Family, browser_of: Browsers) -> None:
+    for number in range(31):
+        parent = CARLA | {"email": f"parent{number}@example.org"}
+        assert browser_of().send(invitation(cast), **parent).status_code == 303
+
+
 # --- roles -----------------------------------------------------------------------------------------------------------
 
 
@@ -354,7 +369,7 @@ def test_the_page_lists_what_they_made_with_their_links_ticked(
 def test_what_is_not_ticked_stays(cast: Family, ben: Colleague, anna: LintingClient, browser_of: Browsers) -> None:
     theo = share_as(ben, cast, BRITTANY, "Theo")
     phone = browser_of(device=theo.cookie)
-    assert anna.send(f"/members/{ben.viewer.id}/remove", **SURE).status_code == 303
+    assert anna.send(f"/members/{ben.viewer.id}/remove", offered=theo.link, **SURE).status_code == 303
     assert phone.get(f"/shared/{cast.albums[BRITTANY].id}").status_code == 200
     assert browser_of().get(f"/i/{theo.token}").status_code == 200
     assert "Theo" in anna.get("/people").text
@@ -364,11 +379,26 @@ def test_what_is_not_ticked_stays(cast: Family, ben: Colleague, anna: LintingCli
 def test_what_is_ticked_ends_too(cast: Family, ben: Colleague, anna: LintingClient, browser_of: Browsers, tick: str) -> None:
     theo, uma = share_as(ben, cast, BRITTANY, "Theo"), share_as(ben, cast, BRITTANY, "Uma")
     ticked = {"link": theo.link, "guest": theo.id, "everybody": "y"}[tick]
-    assert anna.send(f"/members/{ben.viewer.id}/remove", **{tick: ticked}, **SURE).status_code == 303
+    offered = [theo.link, uma.link]
+    assert anna.send(f"/members/{ben.viewer.id}/remove", **{tick: ticked}, offered=offered, **SURE).status_code == 303
     assert browser_of(device=theo.cookie).get("/shared").status_code == 404
     assert browser_of().get(f"/i/{theo.token}").status_code == 404
     left = 404 if tick == "everybody" else 200
     assert browser_of(device=uma.cookie).get("/shared").status_code == left
+
+
+def test_a_link_made_after_the_page_was_opened_ends_too(
+    cast: Family, ben: Colleague, anna: LintingClient, browser_of: Browsers
+) -> None:
+    theo, remove = share_as(ben, cast, BRITTANY, "Theo"), f"/members/{ben.viewer.id}/remove"
+    offered = re.findall(r'name="offered" value="([^"]+)"', anna.get(remove).text)
+    assert offered == [theo.link]
+    late = share_as(ben, cast, BRITTANY, "Late")
+    page = anna.send(remove, offered=offered, password="wrong password").text
+    assert f'value="{late.link}" checked' in page and f'value="{theo.link}" checked' not in page
+    assert anna.send(remove, offered=offered, **SURE).status_code == 303
+    assert [browser_of(device=each.cookie).get("/shared").status_code for each in (theo, late)] == [200, 404]
+    assert browser_of().get(f"/i/{late.token}").status_code == 404
 
 
 @pytest.mark.parametrize("over", ["replaced", "past its date"])
@@ -401,7 +431,7 @@ def test_only_what_this_member_made_can_be_ended_with_them(
 
 def test_a_wrong_password_keeps_the_ticks(cast: Family, ben: Colleague, anna: LintingClient) -> None:
     theo = share_as(ben, cast, BRITTANY, "Theo")
-    answer = anna.send(f"/members/{ben.viewer.id}/remove", guest=theo.id, password="wrong password")
+    answer = anna.send(f"/members/{ben.viewer.id}/remove", guest=theo.id, offered=theo.link, password="wrong password")
     assert answer.status_code == 400
     assert f'value="{theo.id}" checked' in answer.text and f'value="{theo.link}" checked' not in answer.text
 

@@ -18,6 +18,7 @@ from app.sharing.models import EndedBy
 from app.sharing.rules import GrantState, device_live, grant_state
 from app.viewing import media as photo_bytes
 from app.viewing.media import PhotoBytes
+from app.web.places import Places
 from tests.conftest import Family
 from tests.lint import LintingClient
 from tests.web.conftest import BRITTANY, TOM, photo_address
@@ -311,6 +312,7 @@ def test_a_long_answer_breaks_off_when_its_viewer_is_ended_in_the_middle(
     cast: Family, anna: LintingClient, rose: LintingClient, photo: str, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(photo_bytes, "STRETCH", 200)
+    monkeypatch.setattr(photo_bytes, "WHOLE", 400)
     address = photo_address(cast, photo, "screen", device=cast.people["Rose"].cookie)
     assert rose.get(address).data == content
     assert len(rose.get(address, headers={"Range": "bytes=0-"}).data) == 200, "a range is one stretch"
@@ -395,7 +397,7 @@ def test_an_object_that_is_lost_is_no_half_answer(cast: Family, house: House, ro
 def test_the_statement_about_bytes_decides_like_the_rules(cast: Family, house: House, clock: HandClock, photo: str) -> None:
     """`sharing.rules` decides about pages in Python, `PhotoBytes.see` about bytes in SQL: every combination of facts, held side by side."""
     person, now = cast.people["Rose"], clock.now()
-    served, claim = PhotoBytes(house), MediaClaim(photo, "screen", "device", False, 2**40)
+    served, claim = PhotoBytes(house, Places(1)), MediaClaim(photo, "screen", "device", False, 2**40)
     moments = (now - timedelta(days=1), now, now + timedelta(days=1))
     for expires, ended, by in product(moments, (None, moments[0]), (None, EndedBy.DATE, EndedBy.HAND)):
         if (ended is None) != (by is None):
