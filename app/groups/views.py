@@ -1,6 +1,8 @@
 """The front door, founding a group, joining it, and looking after who is in it. Removing somebody is in `app/sharing`, which knows what
 they have shared."""
 
+from collections.abc import Callable
+
 from flask import Blueprint, jsonify, make_response, redirect, render_template, url_for
 from flask import session as form_session
 from flask_login import current_user
@@ -9,7 +11,7 @@ from werkzeug.wrappers import Response
 from app.accounts import service as accounts
 from app.accounts import views as account_views
 from app.accounts.forms import ConfirmedForm
-from app.accounts.models import AddressKind, OneTimeAddress
+from app.accounts.models import Account, AddressKind, OneTimeAddress
 from app.accounts.views import confirmed, works_once
 from app.activity import service as activity
 from app.errors import Refused
@@ -50,11 +52,9 @@ def set_up(token: str) -> str:
 @works_once
 def do_set_up(token: str) -> Response:
     form, address = SetUpForm(), _find(token)
-    if not form.validate():
-        return make_response(render_template("groups/set_up.html", form=form), 400)
-    try:
-        password_hash, tries = _newcomer(form, token)
-        owner = service.found_group(
+
+    def found(password_hash: str) -> Account:
+        return service.found_group(
             session(),
             address=address,
             group_name=form.group_name.data,
@@ -64,11 +64,8 @@ def do_set_up(token: str) -> Response:
             password_hash=password_hash,
             at=house().clock.now(),
         )
-    except Refused as refusal:
-        _mark(form, refusal)
-        return make_response(render_template("groups/set_up.html", form=form), 400)
-    activity.forget(session(), tries)
-    return account_views.enter(owner, stay=True, to=url_for("viewing.albums"), once=token)
+
+    return _new_member(form, token, "groups/set_up.html", found)
 
 
 # --- joining ---------------------------------------------------------------------------------------------------------
@@ -91,11 +88,9 @@ def do_join(token: str) -> Response:
     form, invitation = JoinForm(), _find_invitation(token)
     if isinstance(credential(Asks.MEMBER).viewer, Member):
         return make_response(render_template("groups/join_member.html"))
-    if not form.validate():
-        return make_response(render_template("groups/join.html", form=form), 400)
-    try:
-        password_hash, tries = _newcomer(form, token)
-        account = service.join(
+
+    def join(password_hash: str) -> Account:
+        return service.join(
             session(),
             invitation=invitation,
             name=form.name.data,
@@ -103,11 +98,8 @@ def do_join(token: str) -> Response:
             password_hash=password_hash,
             at=house().clock.now(),
         )
-    except Refused as refusal:
-        _mark(form, refusal)
-        return make_response(render_template("groups/join.html", form=form), 400)
-    activity.forget(session(), tries)
-    return account_views.enter(account, stay=True, to=url_for("viewing.albums"), once=token)
+
+    return _new_member(form, token, "groups/join.html", join)
 
 
 # --- members ---------------------------------------------------------------------------------------------------------
@@ -224,17 +216,21 @@ def _leave_page(form: ConfirmedForm) -> str:
     return render_template("groups/leave.html", form=form, last_owner=service.is_last_owner(session(), member()))
 
 
-def _newcomer(form: JoinForm, token: str) -> tuple[str, list[str]]:
-    """What is kept of the password that they choose, and what to forget when their e-mail address is free. Raises `Refused` for a weak
-    password, and `TooOften`. Before the writing session begins."""
-    password_hash = accounts.hash_new_password(form.password.data, email=form.email.data, passwords=house().passwords)
-    return password_hash, account_views.count_newcomer(token)
-
-
-def _mark(form: JoinForm, refusal: Refused) -> None:
-    """What can't be taken, at its field."""
-    field = form.email if refusal.reason.startswith("email") else form.password
-    field.errors = [refusal.reason]
+def _new_member(form: JoinForm, token: str, page: str, become: Callable[[str], Account]) -> Response:
+    """Let in whoever has filled in this form of an address that works once, or show it again. Password and tries are dealt with before the
+    writing session begins: others must not wait for them."""
+    if form.validate():
+        try:
+            password_hash = accounts.hash_new_password(form.password.data, email=form.email.data, passwords=house().passwords)
+            tries = account_views.count_newcomer(token)
+            account = become(password_hash)
+        except Refused as refusal:
+            field = form.email if refusal.reason.startswith("email") else form.password
+            field.errors = [refusal.reason]
+    if form.errors:
+        return make_response(render_template(page, form=form), 400)
+    activity.forget(session(), tries)
+    return account_views.enter(account, stay=True, to=url_for("viewing.albums"), once=token)
 
 
 def _find(token: str) -> OneTimeAddress:
