@@ -11,7 +11,7 @@ run: .venv/run.stamp ## set everything up and serve Kinfold; Ctrl-C stops it
 	@exec $(BIN)/flask --app wsgi:app serve
 
 test: .venv/test.stamp ## set everything up and run the tests (a few minutes)
-	$(BIN)/pytest -n 2 -q
+	$(BIN)/pytest -n 2 --dist worksteal -q
 
 bench: .venv/test.stamp ## measure what the README promises, as ratios
 	$(BIN)/python -m tests.bench

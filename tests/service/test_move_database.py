@@ -144,6 +144,7 @@ def test_nobody_begins_to_work_while_somebody_is_alone(
     one.close()
 
 
+@pytest.mark.slow
 def test_a_web_server_alone_is_seen(tmp_path: Path, url: str) -> None:
     machine = Machine(tmp_path / "home", {"KINFOLD_WORKERS": "0"})
     family_on(machine).house.database.close()

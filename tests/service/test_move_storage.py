@@ -23,6 +23,8 @@ from app.storage.port import Storage, StorageFailed
 from tests.conftest import Family, found
 from tests.seaweed import KEYS, Seaweed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ from app.storage.s3 import BATCH, PART, S3, SINGLE
 from tests.line import Line
 from tests.seaweed import KEYS, OTHER_KEYS, Seaweed, seaweed_in
 
+pytestmark = pytest.mark.slow
+
 BEACH, DUNES = "albums/brittany/beach", "albums/brittany/dunes"
 LARGE = SINGLE + PART + 1000
 
@@ -372,7 +374,6 @@ def test_a_read_that_breaks_off_never_goes_on_in_another_object(over_the_line: S
     assert old.startswith(came)
 
 
-@pytest.mark.slow
 def test_a_storage_that_dies_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.storage.s3.TRIES", 2)  # the same, only sooner
     with seaweed_in(tmp_path) as seaweed:

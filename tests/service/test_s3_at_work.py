@@ -36,6 +36,8 @@ from tests.lint import LintingClient
 from tests.seaweed import KEYS, OTHER_KEYS, Seaweed
 from tests.server import PROJECT, Browser, Server, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bucket(seaweed: Seaweed) -> str:
@@ -254,7 +256,6 @@ def server(tmp_path: Path, seaweed: Seaweed, bucket: str) -> Server:
     return Server(tmp_path, KINFOLD_STORAGE_URL=seaweed.url(bucket), **postgres.KEYS, **KEYS)
 
 
-@pytest.mark.slow
 def test_a_whole_server_on_a_bucket(server: Server, seaweed: Seaweed, bucket: str) -> None:
     """A photo comes in and is shown; the bucket is opened and everything hidden; it is closed, and all is well again."""
     server.start()
@@ -281,7 +282,6 @@ def test_a_whole_server_on_a_bucket(server: Server, seaweed: Seaweed, bucket: st
         server.stop()
 
 
-@pytest.mark.slow
 def test_a_whole_server_does_not_start_on_an_open_bucket(server: Server, seaweed: Seaweed, bucket: str) -> None:
     seaweed.open_to_strangers(bucket)
     for command in (
