@@ -8,7 +8,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -189,6 +189,24 @@ def test_a_photo_that_is_deleted_meanwhile_is_left_out(cast: Family, file: Path,
         assert ready == [1, 1, 2]
     stored = {stored.name for stored in elsewhere.open().storage.list("albums/")}
     assert not set(names) & stored and len(stored) == 12
+
+
+def test_a_backup_that_lacks_photos_never_takes_the_place_of_one_that_has_them(cast: Family, file: Path) -> None:
+    """A disk that is not mounted, a bucket that somebody has emptied: last night's backup is what is left."""
+    write(cast.house, file)
+    whole, then = file.read_bytes(), _backed_up_at(cast.house)
+    for stored in list(cast.house.storage.list("albums/")):
+        cast.house.storage.delete(stored.name)
+    cast.house.clock.move(timedelta(days=1))  # type: ignore[attr-defined]
+    made = write(cast.house, file)
+    assert made.photos == 0 and len(made.damaged) == 5
+    assert file.read_bytes() == whole and made.path == file.with_name(f"{file.name}.damaged") and made.path.exists()
+    assert _backed_up_at(cast.house) == then, "flask doctor goes on counting the days"
+
+
+def _backed_up_at(house: House) -> datetime | None:
+    with house.database.reading() as session:
+        return session.scalars(sa.select(Instance.backed_up_at)).one()
 
 
 def test_large_objects_stream(cast: Family, file: Path, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:

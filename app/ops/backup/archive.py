@@ -142,8 +142,8 @@ class Writing:
         self._digests += digest or summed.digest()
         self._bytes += size
 
-    def finish(self, left_out: Iterable[str]) -> int:
-        """Make it durable and give it its name. Returns its size in bytes."""
+    def finish(self, left_out: Iterable[str], *, path: Path | None = None) -> int:
+        """Make it durable and give it its name, or another one beside it. Returns its size in bytes."""
         objects, told = len(self._digests) // DIGEST, as_json(sorted(left_out))
         self._add(DIGESTS, bytes(self._digests))
         self._add(LEFT_OUT, told)
@@ -154,7 +154,7 @@ class Writing:
         self._file.write(END)
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._partial.replace(self._path)
+        self._partial.replace(path or self._path)
         sync_folder(self._path.parent)
         size = self._file.tell()
         self._file.close()

@@ -45,7 +45,7 @@ def backup(file: Path, check: bool, keys: bool, wait: int) -> None:
         wait_for_pipeline(house, wait)
         with _bar("Backing up", how_many_objects(house)) as progress:
             made = make(house, file, version=_version(), passphrase=passphrase, progress=progress)
-    _say(file, made)
+    _say(made, wanted=file)
 
 
 @click.command("restore")
@@ -123,8 +123,8 @@ def _check(file: Path) -> None:
     sys.exit(1)
 
 
-def _say(file: Path, made: Made) -> None:
-    click.echo(f"{file}: {_photos(made.photos)} in {_albums(made.albums)}, {made.bytes / 1_000_000:,.1f} MB.")
+def _say(made: Made, *, wanted: Path) -> None:
+    click.echo(f"{made.path}: {_photos(made.photos)} in {_albums(made.albums)}, {made.bytes / 1_000_000:,.1f} MB.")
     if made.waiting:
         what = "1 upload was" if len(made.waiting) == 1 else f"{len(made.waiting):,} uploads were"
         click.echo(f"{what} not ready yet and will be in the next backup" + (":" if sys.stdout.isatty() else "."))
@@ -134,6 +134,8 @@ def _say(file: Path, made: Made) -> None:
         click.echo("The files of these photos are missing in the storage, so they are not in the backup:", err=True)
         for photo in made.damaged:
             click.echo(f"  {photo}", err=True)
+        if made.path != wanted:
+            click.echo(f"{wanted} is as it was before.", err=True)
         sys.exit(1)
 
 

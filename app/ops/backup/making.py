@@ -35,8 +35,10 @@ which of its lines are newer."""
 
 @dataclass
 class Made:
-    """What is in a backup, in numbers and bytes, and what is not: names of `waiting` uploads, identifiers of photos that are `damaged`."""
+    """What is in a backup, in numbers and bytes, and what is not: names of `waiting` uploads, identifiers of photos that are `damaged`.
+    `path` is where it is: beside the file that was asked for, when that one was there and this one lacks photos."""
 
+    path: Path
     photos: int = 0
     albums: int = 0
     bytes: int = 0
@@ -68,7 +70,7 @@ def make(house: House, path: Path, *, version: str, passphrase: str | None = Non
 
     Raises `OSError`, `BackupBusy` and `StorageFailed`, and leaves nothing behind then; a file of this name stays until it can be replaced.
     """
-    made = Made()
+    made = Made(path)
     with house.database.writing() as session:
         note_time(session, clock=house.clock)  # so that whoever restores it knows how late it was
     at = house.clock.now()
@@ -92,12 +94,16 @@ def make(house: House, path: Path, *, version: str, passphrase: str | None = Non
             writing.add_rows(rows.write_lines(still, _selects()), rows_key)
             _count(still, house, made)
         left_out = _copy(house.storage, entries_of(writing.lines(rows_key)), writing, progress)
-        made.bytes = writing.finish(left_out)
+        with house.database.reading() as session:
+            made.damaged = _still_there(session, left_out)
+        if made.damaged and path.exists():
+            made.path = path.with_name(f"{path.name}.damaged")
+        made.bytes = writing.finish(left_out, path=made.path)
     finally:
         writing.give_up()
-    with house.database.writing() as session:
-        session.execute(sa.update(Instance).values(backed_up_at=at))
-        made.damaged = _still_there(session, left_out)
+    if not made.damaged:
+        with house.database.writing() as session:
+            session.execute(sa.update(Instance).values(backed_up_at=at))
     made.photos -= len(left_out)
     return made
 
