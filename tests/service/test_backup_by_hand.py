@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,15 +87,16 @@ def test_a_backup_is_made_while_photos_come_and_go(tmp_path: Path) -> None:
         for number in range(12):
             answer = anna.upload(f"{page}/photos", anna.token(page), (f"{number}.jpg", tiny_jpeg((number, 0, 0))))
             photos.append(answer.json["photos"][0]["id"])
-        command = [sys.executable, "-m", "flask", "--app", "wsgi:app", "backup", str(file)]
+        command = [sys.executable, "-m", "flask", "--app", "wsgi:app", "backup", "--wait", "3", str(file)]
         running = subprocess.Popen(command, cwd=PROJECT, env=server._env, stdout=subprocess.PIPE, text=True)
         while running.poll() is None:
             answer = anna.upload(f"{page}/photos", anna.token(page), ("x.jpg", tiny_jpeg((len(photos), 9, 9))))
             photos.append(answer.json["photos"][0]["id"])
             if anna.photos(album)[0]["state"] == "ready":
                 anna.post(f"/photos/{photos.pop(0)}/delete", anna.token(page))
+            time.sleep(0.1)  # no more than one worker keeps up with
         assert running.returncode == 0, running.communicate()
-        wait_for(lambda: all(each["state"] == "ready" for each in anna.photos(album)), "the rest to be ready")
+        wait_for(lambda: all(each["state"] == "ready" for each in anna.photos(album)), "the rest to be ready", 120)
         assert "can be restored" in server.command("backup", "--check", str(file))
     finally:
         server.kill()
