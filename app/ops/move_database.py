@@ -106,11 +106,8 @@ def _copy_and_compare(database: Database, target: Database) -> list[Compared]:
 
 
 def _copy(database: Database, connection: sa.Connection) -> None:
-    tables = rows.our_tables()
-    for table in reversed(list(tables.values())):
-        connection.execute(sa.delete(table))
     with rows.snapshot(database) as still:
-        rows.load(connection, rows.write_lines(still), tables)
+        rows.replace(connection, rows.write_lines(still))
 
 
 def _fingerprints(database: Database) -> dict[str, Fingerprint]:

@@ -95,8 +95,7 @@ def remove_unclaimed(house: House, *, before: datetime) -> int:
             f"{len(unclaimed)} of {len(stored)} stored objects belong to no photo. Is this the right database? None of them was removed."
         )
     old = [name for name in unclaimed if stored[name] < before]
-    for name in old:
-        house.storage.delete(name)
+    house.storage.delete(*old)
     return len(old)
 
 

@@ -96,6 +96,14 @@ def load(connection: sa.Connection, lines: Iterable[bytes], tables: Mapping[str,
             connection.execute(insert, waiting)
 
 
+def replace(connection: sa.Connection, lines: Iterable[bytes]) -> None:
+    """Put the rows of these lines in the place of all that our tables hold, in the caller's transaction. Raises `RowsUnknown`."""
+    tables = our_tables()
+    for table in reversed(list(tables.values())):
+        connection.execute(sa.delete(table))
+    load(connection, lines, tables)
+
+
 def fingerprints(lines: Iterable[bytes]) -> dict[str, Fingerprint]:
     """A fingerprint of each table in these lines."""
     found: dict[str, Fingerprint] = {}

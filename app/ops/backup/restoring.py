@@ -30,6 +30,7 @@ from app.errors import KinfoldError
 from app.groups.models import Group, Invitation
 from app.instance import Instance, Keys, check_keys, parse_keys
 from app.jobs.executors import AtWork, alone, locks_for
+from app.media import service as media
 from app.media.models import Photo, PhotoState
 from app.ops import journal, rows
 from app.ops.backup.archive import Archive, BackupBroken, Place
@@ -215,7 +216,7 @@ def _bring_up_to_now(
         nobodys = Passwords().hash(secrets.token_urlsafe(32))
         undone = journal.apply(session, gone, made_at=made_at, no_password=nobodys)
         _end_ways_in(session, at, keep_links=keep_links)
-        session.execute(sa.update(Album).values(ready=_ready(sa.func.count()), ready_bytes=_ready(sa.func.sum(Photo.stored))))
+        media.count_again(session)
         session.execute(sa.update(Instance).values(latest=at, backed_up_at=made_at, exposed_at=None, **keys.checks()))
         photos = session.scalars(sa.select(sa.func.count()).where(Photo.state == PhotoState.READY)).one()
         albums = session.scalars(sa.select(sa.func.count()).select_from(Album)).one()
@@ -238,12 +239,6 @@ def _end_ways_in(session: Session, at: datetime, *, keep_links: bool) -> None:
     if not keep_links:
         session.execute(sa.update(Link).where(Link.revoked_at.is_(None)).values(revoked_at=at))
         session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None)).values(ended_at=at))
-
-
-def _ready(what: sa.ColumnElement[int]) -> sa.ScalarSelect[int]:
-    """This, over the photos of an album that can be seen."""
-    ready = sa.select(sa.func.coalesce(what, 0)).where(Photo.album_id == Album.id, Photo.state == PhotoState.READY)
-    return ready.correlate(Album).scalar_subquery()
 
 
 def _pour(archive: Archive, rows_key: bytes, prepared: Database, storage: Storage, progress: Progress) -> None:
@@ -291,10 +286,7 @@ def _put_rows(prepared: Database, database: Database) -> None:
             connection.execute(sa.text('LOCK TABLE instance, "group" IN ACCESS EXCLUSIVE MODE'))
         if connection.scalar(sa.select(Group.id).limit(1)) is not None:
             raise NotEmpty("Somebody has begun to use this instance meanwhile. Nothing was changed.")
-        tables = rows.our_tables()
-        for table in reversed(list(tables.values())):
-            connection.execute(sa.delete(table))
-        rows.load(connection, rows.write_lines(reading), tables)
+        rows.replace(connection, rows.write_lines(reading))
 
 
 def _take_back(settings: Settings, database: Database, storage: Storage, before: Found) -> bool:
