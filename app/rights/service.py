@@ -16,7 +16,7 @@ from app.accounts.models import Account
 from app.activity import service as activity
 from app.activity.models import Activity, DeletionKind
 from app.albums.models import Album
-from app.albums.service import OpenAlbum, open_album, remove_objects
+from app.albums.service import OpenAlbum, remove_objects, titles_of
 from app.errors import Refused
 from app.groups.models import Group
 from app.jobs.port import Jobs
@@ -90,7 +90,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     members = _names_of_members(session, viewer.group)
     grants = sharing.list_grants(session, guest=guest, master=master)
     noted = session.scalars(sa.select(Activity).where(Activity.guest_id == guest.id).order_by(Activity.at, Activity.id)).all()
-    titles = _titles(session, [each.album_id for each in noted if each.album_id], master=master)
+    titles = titles_of(session, viewer, albums={each.album_id for each in noted if each.album_id}, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
     devices = session.scalars(
         sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id).order_by(DeviceRow.created_at, DeviceRow.id)
@@ -128,7 +128,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
                 "at": each.at.isoformat(),
                 "what": each.kind.value,
                 "by": members.get(each.member_id),
-                "album": titles.get(each.album_id),
+                "album": titles.get(each.album_id or ""),
             }
             for each in noted
         ],
@@ -221,11 +221,6 @@ def _about_grant(grant: Grant, members: dict[str | None, str], at: datetime) -> 
 
 def _names_of_members(session: Session, group: str) -> dict[str | None, str]:
     return dict(session.execute(sa.select(Account.id, Account.name).where(Account.group_id == group)).all())
-
-
-def _titles(session: Session, albums: Sequence[str], *, master: MasterKey) -> dict[str | None, str]:
-    rows = session.scalars(sa.select(Album).where(Album.id.in_(set(albums))))
-    return {row.id: open_album(row, master=master).title for row in rows}
 
 
 def _moment(at: datetime | None) -> str | None:
