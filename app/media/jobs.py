@@ -5,10 +5,8 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-import sqlalchemy as sa
-
 from app.house import House
-from app.media.models import Rendition, Upload
+from app.media.service import claimed_objects
 
 log = logging.getLogger("kinfold.media")
 
@@ -30,7 +28,7 @@ class UnclaimedObjects:
     def __call__(self) -> None:
         stored = {stored.name for stored in self._house.storage.list("albums/")}
         with self._house.database.reading() as session:
-            claimed = set(session.scalars(sa.select(Rendition.object_name))) | set(session.scalars(sa.select(Upload.object_name)))
+            claimed = claimed_objects(session)
         unclaimed, now = stored - claimed, self._monotonic()
         if len(unclaimed) > 100 + len(stored) / 2:
             log.error(

@@ -14,6 +14,7 @@ class PhotoKind(StrEnum):
     """What a photo is; a video is a photo of another kind."""
 
     PHOTO = "photo"
+    VIDEO = "video"
 
 
 class PhotoState(StrEnum):
@@ -25,10 +26,11 @@ class PhotoState(StrEnum):
 
 
 class RenditionName(StrEnum):
-    """The files made from a photo."""
+    """The files made from a photo. `play` is what a browser plays of a video; its `grid` and `screen` are pictures of it."""
 
     GRID = "grid"
     SCREEN = "screen"
+    PLAY = "play"
     FULL = "full"
 
 
@@ -38,7 +40,8 @@ class Photo(Base):
     `taken_at` is the local time at which it was taken, without a zone, or the time of its upload; `number` counts the uploads of its
     album from 1 and is also the number in a saved file's name. Both are the order of an album. `fingerprint` is a keyed hash of the
     uploaded bytes. `stored` is how many bytes it takes just now, for the group's quota. `removed` are the kinds of things that cleaning
-    took out, never their values.
+    took out, never their values. `duration` is a video's, in milliseconds. `pair` is a keyed hash of what ties the two
+    parts of a Live Photo together.
     """
 
     __tablename__ = "photo"
@@ -49,6 +52,7 @@ class Photo(Base):
         sa.Index("ix_photo_album_id_state_changed_at", "album_id", "state", "changed_at"),
         sa.Index("ix_photo_state_changed_at", "state", "changed_at"),
         sa.Index("ix_photo_group_id_state_stored", "group_id", "state", "stored"),
+        sa.Index("ix_photo_album_id_pair", "album_id", "pair"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -61,7 +65,9 @@ class Photo(Base):
     taken_at: Mapped[datetime] = mapped_column(sa.DateTime)
     width: Mapped[int | None]
     height: Mapped[int | None]
+    duration: Mapped[int | None]
     fingerprint: Mapped[bytes]
+    pair: Mapped[bytes | None]
     sealed_thumbhash: Mapped[bytes | None]
     sealed_caption: Mapped[bytes | None]
     removed: Mapped[list[str]] = mapped_column(sa.JSON)
@@ -93,7 +99,8 @@ class Upload(Base):
     """The file as it arrived, sealed; it lives until its photo is ready. `wrapped_key` is gone as soon as the file is not needed.
 
     The name it had on the phone (sealed) stays to tell the member which file was refused, until `keep_until` or "Got it". `attempts`
-    counts how often a worker has taken it, `generation` how often it was handed to the workers.
+    counts how often a worker has taken it, `generation` how often it was handed to the workers. `progress` says how much of a video
+    is done, in percent.
     """
 
     __tablename__ = "upload"
@@ -105,5 +112,40 @@ class Upload(Base):
     sealed_name: Mapped[bytes]
     attempts: Mapped[int]
     generation: Mapped[int]
+    progress: Mapped[int | None]
     received_at: Mapped[datetime]
     keep_until: Mapped[datetime | None]
+
+
+class Incoming(Base):
+    """A file that is still arriving, in parts (tus). Whoever began it may go on until `expires_at`; then its parts are destroyed.
+
+    `size` is how many bytes it will have, which the group's quota keeps free for it; `received` how many of them are safe in its parts.
+    With the last bytes it becomes a photo with its upload; the row stays a while to say so to whoever did not hear the answer.
+    """
+
+    __tablename__ = "incoming"
+    __table_args__ = (sa.Index("ix_incoming_group_id_size", "group_id", "size"), sa.Index("ix_incoming_expires_at", "expires_at"))
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"), index=True)
+    group_id: Mapped[str] = mapped_column(sa.ForeignKey("group.id", ondelete="CASCADE"))
+    member_id: Mapped[str] = mapped_column(sa.ForeignKey("member.id", ondelete="CASCADE"), index=True)
+    size: Mapped[int] = mapped_column(sa.BigInteger)
+    received: Mapped[int] = mapped_column(sa.BigInteger)
+    sealed_name: Mapped[bytes]
+    photo_id: Mapped[str | None] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class IncomingPart(Base):
+    """What one request brought of a file that is still arriving: an object of its own, sealed under a key of its own."""
+
+    __tablename__ = "incoming_part"
+
+    incoming_id: Mapped[str] = mapped_column(sa.ForeignKey("incoming.id", ondelete="CASCADE"), primary_key=True)
+    start: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    object_name: Mapped[str]
+    wrapped_key: Mapped[bytes]
+    size: Mapped[int] = mapped_column(sa.BigInteger)

@@ -16,7 +16,7 @@ from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, remove_objects
 from app.errors import NotVisible
 from app.jobs.port import Jobs
-from app.media.models import Photo, PhotoState, Rendition, Upload
+from app.media.models import IncomingPart, Photo, PhotoState, Rendition, Upload
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 
@@ -176,9 +176,19 @@ def delete_photos(session: Session, viewer: Member, *, album: str, photos: Seque
     return len(doomed)
 
 
+def claimed_objects(session: Session) -> set[str]:
+    """The names of all objects that a row points to. Whatever else lies in storage was left behind."""
+    names = (table.object_name for table in (Rendition, Upload, IncomingPart))
+    return {name for column in names for name in session.scalars(sa.select(column).where(column.is_not(None))) if name}
+
+
+ENDINGS = {"image/png": ("photo", "png"), "video/mp4": ("video", "mp4")}
+
+
 def saved_name(number: int, mime: str) -> str:
-    """The neutral name of a saved file: `photo-014.jpg`."""
-    return f"photo-{number:03d}.{'png' if mime == 'image/png' else 'jpg'}"
+    """The neutral name of a saved file: `photo-014.jpg`, `video-015.mp4`."""
+    what, ending = ENDINGS.get(mime, ("photo", "jpg"))
+    return f"{what}-{number:03d}.{ending}"
 
 
 def _ready(album: str) -> sa.Select[Photo]:

@@ -19,7 +19,7 @@ from app.activity.models import Deletion, DeletionKind
 from app.albums.models import Album
 from app.db import Database
 from app.errors import WrongSetting
-from app.media.models import Rendition, Upload
+from app.media.service import claimed_objects
 from app.ops.console import the_house
 from app.storage.check import are_one, is_exposed
 from app.storage.open import LOCAL, open_storage
@@ -140,8 +140,7 @@ def _digest(storage: Storage, name: str) -> bytes | None:
 
 def _claimed(database: Database) -> list[str]:
     with database.reading() as session:
-        found = [session.scalars(sa.select(table.object_name)) for table in (Rendition, Upload)]
-        return [name for names in found for name in names if name is not None]
+        return sorted(claimed_objects(session))
 
 
 def _remove_what_is_ours(database: Database, source: Storage) -> None:

@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 import click
 import sqlalchemy as sa
 from flask.cli import with_appcontext
-from sqlalchemy.orm import Session
 
 from app.albums.jobs import keep_promise
 from app.house import House
 from app.jobs.engine import EngineJobs
 from app.media.jobs import UNCLAIMED
-from app.media.models import Rendition, Upload
+from app.media.service import claimed_objects
 from app.ops.console import the_house
 from app.storage.models import Removal
 
@@ -26,6 +25,7 @@ TOLD = {
     "link": "ended links",
     "device": "ended devices",
     "upload": "old uploads",
+    "incoming": "files that stopped arriving",
     "removal": "promised removals",
     "deletion": "old lines of the deletion journal",
     "workflow_status": "finished jobs",
@@ -89,7 +89,7 @@ def remove_unclaimed(house: House, *, before: datetime) -> int:
     """
     stored = {stored.name: stored.modified for stored in house.storage.list("albums/")}
     with house.database.reading() as session:
-        unclaimed = stored.keys() - _claimed(session)
+        unclaimed = stored.keys() - claimed_objects(session)
     if len(unclaimed) > 100 + len(stored) / 2:
         raise click.ClickException(
             f"{len(unclaimed)} of {len(stored)} stored objects belong to no photo. Is this the right database? None of them was removed."
@@ -97,10 +97,6 @@ def remove_unclaimed(house: House, *, before: datetime) -> int:
     old = [name for name in unclaimed if stored[name] < before]
     house.storage.delete(*old)
     return len(old)
-
-
-def _claimed(session: Session) -> set[str | None]:
-    return set(session.scalars(sa.select(Rendition.object_name))) | set(session.scalars(sa.select(Upload.object_name)))
 
 
 def _count_rows(house: House) -> dict[str, int]:

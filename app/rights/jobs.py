@@ -14,6 +14,8 @@ TABLES = (
     "grant",
     "group",
     "guest",
+    "incoming",
+    "incoming_part",
     "invitation",
     "link",
     "member",

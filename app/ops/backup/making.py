@@ -28,9 +28,9 @@ READERS = 8
 SMALL = 4 << 20
 """Objects up to so many bytes are read ahead, up to two for each reader; larger ones stream."""
 
-NOT_IN_A_BACKUP = {"removal"}
-"""Promises to remove concern objects that are not in a backup either. The journal of deletions is there as it was then, so that we know
-which of its lines are newer."""
+NOT_IN_A_BACKUP = {"removal", "incoming", "incoming_part"}
+"""Promises to remove, and files that are still arriving, concern objects that are not in a backup either. The journal of deletions is there
+as it was then, so that we know which of its lines are newer."""
 
 
 @dataclass
