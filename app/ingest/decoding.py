@@ -42,6 +42,10 @@ class DecoderMissing(KinfoldError):
     """The decoder does not start: the installation is at fault, never a file."""
 
 
+class DecoderKilled(KinfoldError):
+    """Somebody has killed the decoder: the kernel for want of memory, or a person. Perhaps it was the file, perhaps not."""
+
+
 @dataclass(frozen=True)
 class MadeRendition:
     """One finished file. Width and height in pixels, as shown."""
@@ -107,7 +111,7 @@ class Decoder:
     def decode(self, data: bytes | Iterable[bytes], *, group: str, size: int) -> Decoded | NotDecoded:
         """Make the renditions of an upload of `size` bytes that belongs to `group`.
 
-        Raises what `data` raises while it is read, and `DecoderMissing`; never anything because of what the file holds.
+        Raises what `data` raises while it is read, `DecoderMissing` and `DecoderKilled`; nothing else because of what the file holds.
         """
         if size == 0:
             return NotDecoded("empty")
@@ -121,12 +125,20 @@ class Decoder:
                 whole = isinstance(answer, Decoded) or answer.reason in HARMLESS
                 return answer
             except _Gone:
-                return NotDecoded(_reason_of_death(process.wait()))
+                if (code := process.wait()) == -signal.SIGKILL:
+                    raise DecoderKilled from None
+                return NotDecoded(_reason_of_death(code))
             except _Failed as failure:
                 return NotDecoded(str(failure))
             finally:
                 if not whole:
                     self._end()
+
+    def stand_by(self) -> None:
+        """Have a process ready, whoever's file comes next. Raises `DecoderMissing`."""
+        with self._lock:
+            if self._process is None:
+                self._start()
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -135,7 +147,8 @@ class Decoder:
 
     def _process_for(self, group: str) -> subprocess.Popen[bytes]:
         # One that says something unasked, or hangs up, is not used again.
-        if self._process and (self._group != group or self._served >= self._files_per_process or _speaks(self._process)):
+        strange = self._served > 0 and self._group != group
+        if self._process and (strange or self._served >= self._files_per_process or _speaks(self._process)):
             self._end()
         process = self._process or self._start()
         self._group = group
@@ -268,8 +281,8 @@ def _cpu_time(pid: int) -> float:
 
 
 def _reason_of_death(code: int) -> str:
-    """Out of memory the kernel kills, and GLib traps; any other end is a crash."""
-    if code in (-signal.SIGKILL, -signal.SIGTRAP):
+    """Out of memory GLib traps; any other end is a crash."""
+    if code == -signal.SIGTRAP:
         return "too-much-memory"
     return "too-slow" if code in (-signal.SIGXCPU, -signal.SIGALRM) else "failed"
 

@@ -4,7 +4,7 @@ from app.albums.jobs import keep_promise
 from app.house import House
 from app.ids import new_id
 from app.ingest import service
-from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
+from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, NotDecoded
 from app.ingest.service import PREPARE_PHOTO, Taken, Written
 from app.jobs.port import Handler
 from app.media.models import RenditionName
@@ -17,7 +17,10 @@ def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
     """The jobs of this room; `decoder` is this worker's own, long-lived helper process."""
 
     def prepare_photo(photo: str) -> None:
-        """Turn a received photo into a ready or a refused one. Safe to repeat and safe to be killed at any point."""
+        """Turn a received photo into a ready or a refused one. Safe to repeat and safe to be killed at any point.
+
+        Whoever takes a photo has a decoder for it already: what kills a worker while that starts is no fault of the file."""
+        decoder.stand_by()
         with house.database.writing() as session:
             waiting = service.take(session, photo=photo, master=house.master, jobs=house.jobs, at=house.clock.now())
         if waiting is None:
@@ -29,6 +32,10 @@ def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
             with house.database.writing() as session:
                 service.give_back(session, waiting=waiting)
             raise  # our fault and not the file's: the sweep asks again, as often as it takes
+        except DecoderKilled:
+            with house.database.writing() as session:
+                service.hand_back(session, waiting=waiting, jobs=house.jobs, at=house.clock.now())
+            return
         if not isinstance(result, Decoded):
             with house.database.writing() as session:
                 service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=house.clock.now())

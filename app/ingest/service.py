@@ -140,6 +140,13 @@ def give_back(session: Session, *, waiting: Taken) -> None:
         found[1].attempts -= 1
 
 
+def hand_back(session: Session, *, waiting: Taken, jobs: Jobs, at: datetime) -> None:
+    """Have a photo tried once more, behind those that wait, whose attempt came to nothing; it stays counted."""
+    found = _still_waiting(session, waiting)
+    if found is not None:
+        _hand_over(session, *found, jobs=jobs, at=at)
+
+
 def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], at: datetime) -> str | None:
     """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
     object, to be kept after the commit; None when the photo was deleted or done meanwhile."""

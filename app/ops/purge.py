@@ -1,6 +1,7 @@
 """`flask purge`: everything that the workers tidy up on their own schedule, now, and told in numbers. Safe to repeat."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import click
@@ -10,6 +11,7 @@ from flask.cli import with_appcontext
 from app.albums.jobs import keep_promise
 from app.house import House
 from app.jobs.engine import EngineJobs
+from app.jobs.executors import AtWork, alone
 from app.media.jobs import UNCLAIMED
 from app.media.service import claimed_objects
 from app.ops.console import the_house
@@ -46,9 +48,7 @@ def purge() -> None:
     if isinstance(house.jobs, EngineJobs):
         steps["clear finished jobs"] = house.jobs.clear_finished
     gone: list[int] = []
-    steps["remove unclaimed objects for good"] = lambda: gone.append(
-        remove_unclaimed(house, before=datetime.now(UTC) - UNCLAIMED)
-    )
+    steps["remove what was left half done"] = lambda: gone.append(remove_leftovers(house))
     before = _count_rows(house)
     failed = []
     with click.progressbar(steps.items(), label="Tidying up", show_pos=True) as bar:
@@ -79,6 +79,21 @@ def keep_promises(house: House) -> None:
         promised = session.scalars(sa.select(Removal.id)).all()
     for removal in promised:
         keep_promise(house, removal)
+
+
+def remove_leftovers(house: House) -> int:
+    """Remove what processes have left that died on their way; how many whole objects there were.
+
+    While Kinfold is stopped nobody is on their way, so all of it goes; otherwise only what is too old to be in use.
+    """
+    with ExitStack() as stack:
+        before = datetime.now(UTC)
+        try:
+            stack.enter_context(alone(house.database))
+        except AtWork:
+            before -= UNCLAIMED
+        house.storage.clear_incoming(before)
+        return remove_unclaimed(house, before=before)
 
 
 def remove_unclaimed(house: House, *, before: datetime) -> int:

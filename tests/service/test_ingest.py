@@ -36,6 +36,9 @@ class ScriptedDecoder(Decoder):
         self.answers = list(answers)
         self.asked = 0
 
+    def stand_by(self) -> None:
+        """Nothing to start: what a test does not script, `decode` starts itself."""
+
     def decode(self, data: bytes | Iterable[bytes], *, group: str, size: int) -> Decoded | NotDecoded:
         self.asked += 1
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

@@ -19,7 +19,7 @@ from PIL import Image
 from app.ingest.decoder import canned
 from app.ingest.decoder.limits import REASONS, REMOVED
 from app.ingest.decoder.prove import prove
-from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
+from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, NotDecoded
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 # What a sample becomes here, where its class in SOURCES.tsv leaves it open or speaks of films and GIFs.
@@ -168,13 +168,28 @@ def test_a_big_upload_to_a_process_that_does_not_listen() -> None:
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "failed"),
         ("os.kill(os.getpid(), signal.SIGABRT)", "failed"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", "too-much-memory"),
         ("os.kill(os.getpid(), signal.SIGTRAP)", "too-much-memory"),
         ("sys.exit(0)", "failed"),
     ],
 )
 def test_how_a_process_ends_tells_why(body: str, reason: str) -> None:
     assert answer_of("hear(); " + body) == NotDecoded(reason)
+
+
+def test_one_that_is_killed_from_outside_says_nothing_about_the_file() -> None:
+    with pytest.raises(DecoderKilled):
+        answer_of("hear(); os.kill(os.getpid(), signal.SIGKILL)")
+
+
+def test_one_that_stands_by_serves_whoever_comes(decoder: Decoder) -> None:
+    decoder.close()
+    decoder.stand_by()
+    ready = pid(decoder)
+    for group in ("smiths", "martins"):
+        assert isinstance(decode(decoder, JPEG, group=group), Decoded)
+        assert (pid(decoder) == ready) is (group == "smiths")
+    decoder.stand_by()
+    assert pid(decoder) is not None
 
 
 def test_a_decoder_that_does_not_start_is_no_fault_of_the_file() -> None:
