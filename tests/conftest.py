@@ -28,7 +28,7 @@ from app.accounts.models import AddressKind
 from app.albums import service as albums
 from app.albums.jobs import keep_promise
 from app.albums.service import OpenAlbum
-from app.clock import HandClock
+from app.clock import HandClock, SystemClock
 from app.config import Settings
 from app.db import Database
 from app.groups import service as groups
@@ -156,7 +156,7 @@ def make_house(tmp_path: Path, own_database: dict[str, str], clock: HandClock) -
                 settings=settings,
                 clock=clock,
                 database=database,
-                storage=InMemory(clock),
+                storage=InMemory(SystemClock()),  # a storage has the time of its own machine
                 keys=open_keys(settings, database, clock),
                 passwords=Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)),
                 jobs=InMemoryJobs(),

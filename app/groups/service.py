@@ -84,42 +84,49 @@ def get_member(session: Session, viewer: Member, *, member: str) -> Account:
 
 def is_last_owner(session: Session, viewer: Member) -> bool:
     """Whether the group would be without an owner if this member left."""
-    return _owners(session, viewer) == {viewer.id}
+    return _owners(session, viewer.group) == {viewer.id}
 
 
 def other_role(session: Session, viewer: Member, *, member: str) -> tuple[Account, Role]:
     """Somebody, and the role that `set_role` could give them: an editor can be made an owner, an owner can step down. Raises `Refused`."""
     found = get_member(session, viewer, member=member)
     role = Role.EDITOR if found.role is Role.OWNER else Role.OWNER
-    rules.check_role(by=viewer.id, whom=found.id, role=role, owners=_owners(session, viewer))
+    rules.check_role(by=viewer.id, whom=found.id, role=role, owners=_owners(session, viewer.group))
     return found, role
 
 
 def removable(session: Session, viewer: Member, *, member: str) -> Account:
     """Somebody whom `remove_member` would take out. Raises `Refused` for an owner."""
     found = get_member(session, viewer, member=member)
-    rules.check_removal(by=viewer.id, whom=found.id, owners=_owners(session, viewer))
+    rules.check_removal(by=viewer.id, whom=found.id, owners=_owners(session, viewer.group))
     return found
 
 
 def set_role(session: Session, viewer: Member, *, member: str, role: Role, at: datetime) -> None:
     """Make somebody an owner or an editor. An editor asks nobody in, so the invitations of one who steps down end. Raises `Refused`."""
-    owners = _lock_owners(session, viewer)
+    owners = lock_owners(session, group=viewer.group)
     found = get_member(session, viewer, member=member)
     rules.check_role(by=viewer.id, whom=found.id, role=role, owners=owners)
-    if (role is Role.OWNER) is (found.id in owners):
-        return  # the second tap on the button
-    found.role = role
+    if change_role(session, found, role=role, owners=owners, at=at):
+        kind = ActivityKind.OWNER_MADE if role is Role.OWNER else ActivityKind.EDITOR_MADE
+        activity.record(session, kind, by=viewer, at=at, other=found.id)
+
+
+def change_role(session: Session, account: Account, *, role: Role, owners: Set[str], at: datetime) -> bool:
+    """The same for a caller who holds the lock on `owners` and has asked the rules. False when there is nothing to change: the second tap
+    on the button."""
+    if (role is Role.OWNER) is (account.id in owners):
+        return False
+    account.role = role
     if role is Role.EDITOR:
-        session.execute(sa.delete(Invitation).where(Invitation.created_by == found.id))
-        activity.record_deletion(session, DeletionKind.OWNER, found.id, at=at)
-    kind = ActivityKind.OWNER_MADE if role is Role.OWNER else ActivityKind.EDITOR_MADE
-    activity.record(session, kind, by=viewer, at=at, other=found.id)
+        session.execute(sa.delete(Invitation).where(Invitation.created_by == account.id))
+        activity.record_deletion(session, DeletionKind.OWNER, account.id, at=at)
+    return True
 
 
 def remove_member(session: Session, viewer: Member, *, member: str, at: datetime) -> None:
     """Take somebody out of the group: their account, sign-ins and invitations end; what they made stays. Raises `Refused`."""
-    owners = _lock_owners(session, viewer)
+    owners = lock_owners(session, group=viewer.group)
     found = get_member(session, viewer, member=member)
     rules.check_removal(by=viewer.id, whom=found.id, owners=owners)
     activity.record(session, ActivityKind.MEMBER_REMOVED, by=viewer, at=at, other=found.id)
@@ -128,7 +135,7 @@ def remove_member(session: Session, viewer: Member, *, member: str, at: datetime
 
 def leave(session: Session, viewer: Member, *, at: datetime) -> None:
     """A member's own account ends; what they made stays with the group. Raises `Refused` for the last owner."""
-    rules.check_leaving(viewer.id, owners=_lock_owners(session, viewer))
+    rules.check_leaving(viewer.id, owners=lock_owners(session, group=viewer.group))
     activity.record(session, ActivityKind.MEMBER_LEFT, by=viewer, at=at)
     accounts.delete_account(session, account=viewer.id, at=at)
 
@@ -149,7 +156,7 @@ def list_invitations(session: Session, viewer: Member, *, at: datetime) -> Seque
 
 def invite(session: Session, viewer: Member, *, role: Role, name: str, tokens: Tokens, at: datetime) -> tuple[Invitation, str]:
     """An address that works once and for a week: whoever opens it joins the member's group in this role. Its token is told this once."""
-    rules.check_manages(viewer.id, owners=_lock_owners(session, viewer))
+    rules.check_manages(viewer.id, owners=lock_owners(session, group=viewer.group))
     issued = tokens.issue(Purpose.JOIN)
     invitation = Invitation(
         group_id=viewer.group,
@@ -216,12 +223,12 @@ def forget_ended(session: Session, *, at: datetime) -> None:
     session.execute(sa.delete(Invitation).where(Invitation.expires_at <= at))
 
 
-def _owners(session: Session, viewer: Member) -> Set[str]:
-    return frozenset(session.scalars(sa.select(Account.id).where(Account.group_id == viewer.group, Account.role == Role.OWNER)))
+def _owners(session: Session, group: str) -> Set[str]:
+    return frozenset(session.scalars(sa.select(Account.id).where(Account.group_id == group, Account.role == Role.OWNER)))
 
 
-def _lock_owners(session: Session, viewer: Member) -> Set[str]:
-    """The owners of the member's group, of whom nobody else makes more or fewer until this transaction ends: two who leave at once
-    would otherwise each count on the other. (SQLite has one writer anyway.)"""
-    session.execute(sa.select(Group.id).where(Group.id == viewer.group).with_for_update(key_share=True))
-    return _owners(session, viewer)
+def lock_owners(session: Session, *, group: str) -> Set[str]:
+    """The owners of a group, of whom nobody else makes more or fewer until this transaction ends: two who leave at once would otherwise
+    each count on the other. (SQLite has one writer anyway.)"""
+    session.execute(sa.select(Group.id).where(Group.id == group).with_for_update(key_share=True))
+    return _owners(session, group)

@@ -34,6 +34,13 @@ class RenditionName(StrEnum):
     FULL = "full"
 
 
+RENDITIONS = {
+    PhotoKind.PHOTO: (RenditionName.GRID, RenditionName.SCREEN, RenditionName.FULL),
+    PhotoKind.VIDEO: tuple(RenditionName),
+}
+"""What a ready photo of each kind has."""
+
+
 class Photo(Base):
     """A photo of an album.
 

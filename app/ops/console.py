@@ -1,8 +1,11 @@
 """What the operator's commands have in common."""
 
+import tomllib
+
 from flask import current_app
 
 from app.house import House
+from app.ops.migrate import SCRIPTS
 
 
 def the_house() -> House:
@@ -10,6 +13,11 @@ def the_house() -> House:
     found = current_app.extensions["kinfold"]
     assert isinstance(found, House)
     return found
+
+
+def version() -> str:
+    """Which version of Kinfold this is."""
+    return str(tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def printable(text: str) -> str:

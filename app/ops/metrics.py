@@ -7,7 +7,6 @@ each node is asked at its own address. To all others `/metrics` is an address th
 import hmac
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -20,7 +19,7 @@ from prometheus_client.registry import Collector
 from app.errors import WrongSetting
 from app.house import House
 from app.jobs.executors import living_workers
-from app.ops.migrate import SCRIPTS
+from app.ops.console import version
 from app.ops.status import Totals, count_up
 
 Environ = dict[str, Any]
@@ -115,7 +114,7 @@ class _Rows(Collector):
         self._house = house
         self._one_at_a_time = threading.Lock()
         self._counted: tuple[float, list[Metric]] = (float("-inf"), [])
-        self._version = tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+        self._version = version()
 
     def describe(self) -> Iterable[Metric]:
         return ()

@@ -23,7 +23,7 @@ from app.media.service import claimed_objects
 from app.ops.console import the_house
 from app.storage.check import are_one, is_exposed
 from app.storage.open import LOCAL, open_storage
-from app.storage.port import Kept, ObjectExists, ObjectMissing, Storage, StorageFailed, StorageRefuses
+from app.storage.port import Kept, ObjectExists, ObjectMissing, Storage, StorageFailed, StorageRefuses, put
 
 AT_ONCE = 4
 """Objects on their way at the same time: with a bucket, it is the waiting for answers that takes long."""
@@ -109,14 +109,7 @@ def move(database: Database, source: Storage, target: Storage, *, source_is_righ
 def copy(source: Storage, target: Storage, name: str) -> None:
     """One object, as it is. One that is there already is left alone, and one that is nowhere is for the proof to find."""
     with suppress(ObjectMissing, ObjectExists):
-        pieces = source.read(name)
-        writer = target.create(name)
-        try:
-            for piece in pieces:
-                writer.write(piece)
-            writer.commit()
-        finally:
-            writer.abort()
+        put(target, name, source.read(name))
 
 
 def _prove(source: Storage, target: Storage, source_is_right: bool, name: str) -> bool:

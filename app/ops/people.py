@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 from app.accounts import service as accounts
 from app.accounts.models import Account, AddressKind, SignedIn
 from app.activity import service as activity
-from app.activity.models import ActivityKind, DeletionKind
+from app.activity.models import ActivityKind
 from app.albums.models import Album
 from app.errors import Refused
 from app.groups import rules
-from app.groups.models import Group, Invitation
+from app.groups import service as groups
+from app.groups.models import Group
 from app.media.models import Photo
 from app.ops.console import printable, the_house
 from app.ops.status import size
@@ -121,15 +122,12 @@ def set_role(email: str, role: str) -> None:
     at = house.clock.now()
     with house.database.writing() as session:
         account = _find(session, email)
-        owners = _lock_owners(session, account)
-        if (role == Role.OWNER) is (account.id in owners):
+        owners = groups.lock_owners(session, group=account.group_id)
+        if role == Role.EDITOR and account.id in owners:
+            _check_not_last(account, owners)
+        if not groups.change_role(session, account, role=Role(role), owners=owners, at=at):
             click.echo(f"{printable(account.name)} is an {role} already.")
             return
-        if role == Role.EDITOR:
-            _check_not_last(account, owners)
-            session.execute(sa.delete(Invitation).where(Invitation.created_by == account.id))
-            activity.record_deletion(session, DeletionKind.OWNER, account.id, at=at)
-        account.role = Role(role)
         kind = ActivityKind.OWNER_MADE if role == Role.OWNER else ActivityKind.EDITOR_MADE
         activity.record_from_outside(session, kind, group=account.group_id, other=account.id, at=at)
     click.echo(f"{printable(account.name)} is an {role} now.")
@@ -144,7 +142,7 @@ def remove(email: str, keep_links: bool) -> None:
     at = house.clock.now()
     with house.database.writing() as session:
         account = _find(session, email)
-        _check_not_last(account, _lock_owners(session, account))
+        _check_not_last(account, groups.lock_owners(session, group=account.group_id))
         viewer = accounts.as_viewer(account)
         made = sharing.made_by(session, viewer, member=account.id, at=at)
         ended = () if keep_links else [link.id for link in made.links]
@@ -188,12 +186,6 @@ def _find(session: Session, email: str) -> Account:
     if account is None:
         raise click.ClickException("Nobody has an account with this e-mail address.")
     return account
-
-
-def _lock_owners(session: Session, account: Account) -> Set[str]:
-    """The owners of a member's group, of whom nobody else makes more or fewer until this transaction ends."""
-    session.execute(sa.select(Group.id).where(Group.id == account.group_id).with_for_update(key_share=True))
-    return set(session.scalars(sa.select(Account.id).where(Account.group_id == account.group_id, Account.role == Role.OWNER)))
 
 
 def _check_not_last(account: Account, owners: Set[str]) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from app.errors import KinfoldError
 from app.ids import new_id
-from app.storage.port import ObjectMissing, Storage
+from app.storage.port import ObjectMissing, Storage, put
 
 
 class RoundTripFailed(KinfoldError):
@@ -40,9 +40,7 @@ def is_exposed(storage: Storage) -> bool:
 @contextmanager
 def _trial_object(storage: Storage, content: bytes) -> Iterator[str]:
     name = f"albums/check/{new_id()}"
-    writer = storage.create(name)
-    writer.write(content)
-    writer.commit()
+    put(storage, name, [content])
     try:
         yield name
     finally:

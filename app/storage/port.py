@@ -5,7 +5,7 @@ takes a fresh object id: what is there is never overwritten, only deleted.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,6 +128,17 @@ class Storage(Objects, Protocol):
     def kept(self) -> Kept:
         """What stays of what is deleted."""
         ...
+
+
+def put(objects: Objects, name: str, pieces: Iterable[Data]) -> None:
+    """Write one object: whole, or nothing of it. Raises what reading `pieces` raises, and what a `Writer` does."""
+    writer = objects.create(name)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+        writer.commit()
+    finally:
+        writer.abort()
 
 
 def is_name(name: str) -> bool:

@@ -24,6 +24,7 @@ from app.house import House
 from app.jobs.engine import EngineJobs
 from app.jobs.executors import living_workers, locks_for, show_at_work
 from app.media.models import Photo, Rendition
+from app.media.service import claimed_objects
 from app.models import Account, Deletion, Group, SignedIn
 from app.ops import purge as purging
 from app.ops.console import printable
@@ -201,7 +202,7 @@ def test_purge_does_now_what_workers_do_in_time_and_tells(
         assert not session.scalars(sa.select(Removal)).all()
         assert not session.scalars(sa.select(Grant).where(Grant.ended_at.is_(None), Grant.expires_at < clock.now())).all()
         assert not session.scalars(sa.select(SignedIn).where(SignedIn.expires_at < clock.now())).all()
-        claimed = purging.claimed_objects(session)
+        claimed = claimed_objects(session)
     left = {stored.name for stored in house.storage.list("albums/")}
     assert promised not in left and not [name for name in left if name.endswith("nobodys-object")] and left <= claimed
     assert "Nothing was left to tidy up." in types("purge").output

@@ -2,7 +2,6 @@
 
 import errno
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +15,9 @@ from app.config import Settings
 from app.errors import WrongSetting
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy
 from app.ops.backup.making import Made, Progress, how_many_objects, make, wait_for_pipeline
-from app.ops.console import printable, the_house
+from app.ops.console import printable, the_house, version
 from app.ops.journal import JournalBroken
 from app.ops.keyfiles import SHORTEST_PASSPHRASE, passphrase_from_env
-from app.ops.migrate import SCRIPTS
 from app.storage.port import StorageFailed
 
 PATH = click.Path(dir_okay=False, path_type=Path)
@@ -44,7 +42,7 @@ def backup(file: Path, check: bool, keys: bool, wait: int) -> None:
         passphrase = _ask_passphrase(twice=True) if keys else None
         wait_for_pipeline(house, wait)
         with _bar("Backing up", how_many_objects(house)) as progress:
-            made = make(house, file, version=_version(), passphrase=passphrase, progress=progress)
+            made = make(house, file, version=version(), passphrase=passphrase, progress=progress)
     _say(made, wanted=file)
 
 
@@ -181,10 +179,6 @@ def _bar(label: str, length: int) -> Iterator[Progress]:
         return
     with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
         yield bar.update
-
-
-def _version() -> str:
-    return str(tomllib.loads((SCRIPTS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
 
 
 def _photos(count: int) -> str:

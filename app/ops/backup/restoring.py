@@ -33,7 +33,7 @@ from app.jobs.executors import AtWork, alone, locks_for
 from app.media import service as media
 from app.media.models import Photo, PhotoState
 from app.ops import journal, rows
-from app.ops.backup.archive import Archive, BackupBroken, Place
+from app.ops.backup.archive import Archive, BackupBroken
 from app.ops.backup.making import Progress
 from app.ops.backup.reading import NEEDS_BOTH_KEYS, RESTORING, check_version, keys_in, open_rows_key, places_of, scratch_rows
 from app.ops.keyfiles import MASTER, SECRET, Found, KeyTexts, key_texts, write_key
@@ -46,7 +46,7 @@ from app.security.sealing import MasterKey, SealBroken
 from app.sharing import service as sharing
 from app.sharing.models import DeviceRow, Link
 from app.storage.open import LOCAL, open_storage
-from app.storage.port import Storage, StorageFailed
+from app.storage.port import Storage, StorageFailed, put
 
 STORAGE = "storage"
 """The note in the scratch folder."""
@@ -247,7 +247,7 @@ def _pour(archive: Archive, rows_key: bytes, prepared: Database, storage: Storag
     with ThreadPoolExecutor(WRITERS) as writers:
         try:
             for _, name, place in places_of(archive, rows_key, prepared):
-                coming.append(writers.submit(_write, archive, storage, name, place))
+                coming.append(writers.submit(put, storage, name, archive.read(place)))
                 if len(coming) > 4 * WRITERS:
                     coming.popleft().result()
                     progress(1)
@@ -257,16 +257,6 @@ def _pour(archive: Archive, rows_key: bytes, prepared: Database, storage: Storag
         except BaseException:
             writers.shutdown(cancel_futures=True)
             raise
-
-
-def _write(archive: Archive, storage: Storage, name: str, place: Place) -> None:
-    writer = storage.create(name)
-    try:
-        for piece in archive.read(place):
-            writer.write(piece)
-        writer.commit()
-    finally:
-        writer.abort()
 
 
 def _put_keys(settings: Settings, texts: KeyTexts) -> None:
