@@ -188,6 +188,18 @@ def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: dat
         _refuse(session, *found, reason, jobs=jobs, at=at)
 
 
+def hide(session: Session, *, photo: str, at: datetime) -> None:
+    """Show a photo to nobody any more, because a file of it can't be trusted. Its files stay until a member dismisses it."""
+    album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
+    if album is None:
+        return
+    lock_album(session, album=album)
+    row = session.get(Photo, photo, with_for_update=True)
+    if row is not None and row.state is PhotoState.READY:
+        row.state, row.reason, row.changed_at = PhotoState.REFUSED, "hidden", at
+        count_ready(session, album=album, photos=-1, stored=-row.stored)
+
+
 def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
     """Try a refused photo again. Raises `Refused` when its file is not there any more."""
     upload = session.get(Upload, photo.id, with_for_update=True)

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import WrongSetting
 from app.jobs.executors import living_workers
+from app.ops.console import bar
 from app.ops.exposure import check_photos_are_here
 from app.ops.migrate import Standing, standing
 from app.ops.people import without_owner
@@ -81,10 +83,14 @@ def _failure(name: str, says: str, do: str) -> Finding:
 
 @click.command("doctor")
 @click.option("as_json", "--json", is_flag=True, help="One JSON object, for a script.")
-def doctor(as_json: bool) -> None:
+@click.option("--prove", is_flag=True, help="Also read every stored photo and prove that nothing but the picture is in it.")
+@click.option("--hide", is_flag=True, help="With --prove: show a photo that fails to nobody, until a member dismisses it.")
+def doctor(as_json: bool, prove: bool, hide: bool) -> None:
     """Check keys, database, storage, decoder, clock, disk and settings, and say what to do. Ends with 1 when something is broken."""
+    if hide and not prove:
+        raise click.UsageError("--hide belongs to --prove.")
     findings = []
-    for finding in examine(os.environ):
+    for finding in chain(examine(os.environ), _guarded("proof", lambda: _prove(os.environ, hide=hide)) if prove else ()):
         findings.append(finding)
         if not as_json:
             _print(finding)
@@ -494,6 +500,41 @@ def _look_at_decoder() -> Iterator[Finding]:
         )
     finally:
         decoder.close()
+
+
+def _prove(env: Mapping[str, str], *, hide: bool) -> Iterator[Finding]:
+    from app.house import open_house
+    from app.ops.proving import hide_photo, how_many, prove_stored
+
+    settings = Settings.from_env(env)
+    if settings.database_url.startswith("sqlite") and not Path(settings.database_url.removeprefix("sqlite:///")).exists():
+        yield _ok("proof", "There is no database yet, so there is nothing to prove.")
+        return
+    house = open_house(settings)
+    try:
+        with house.database.reading() as session:
+            files = how_many(session)
+        failed = set()
+        with bar("Proving", files) as progress:
+            for each in prove_stored(house, progress=progress):
+                if hide:
+                    hide_photo(house, each.photo)
+                failed.add(each.photo)
+                yield check_proof(each.photo, f"{each.rendition} {each.flaw}", hidden=hide)
+    finally:
+        house.database.close()
+    if not failed:
+        yield _ok("proof", f"{files:,} stored files were proven: each holds a picture and nothing else.")
+
+
+def check_proof(photo: str, flaw: str, *, hidden: bool) -> Finding:
+    """What is wrong with a file of this photo."""
+    says = f"Photo {photo}: {flaw}."
+    if hidden:
+        return _failure(
+            "proof", says, "Nobody sees it any more. A member can dismiss it in its album and add the original again."
+        )
+    return _failure("proof", says, "flask doctor --prove --hide shows it to nobody; then look for how it came there.")
 
 
 def samples() -> dict[str, bytes]:

@@ -14,8 +14,8 @@ from app.clock import SystemClock
 from app.config import Settings
 from app.errors import WrongSetting
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy
-from app.ops.backup.making import Made, Progress, how_many_objects, make, wait_for_pipeline
-from app.ops.console import printable, the_house, version
+from app.ops.backup.making import Made, how_many_objects, make, wait_for_pipeline
+from app.ops.console import bar, printable, the_house, version
 from app.ops.journal import JournalBroken
 from app.ops.keyfiles import SHORTEST_PASSPHRASE, passphrase_from_env
 from app.storage.port import StorageFailed
@@ -41,7 +41,7 @@ def backup(file: Path, check: bool, keys: bool, wait: int) -> None:
     with _plainly():
         passphrase = _ask_passphrase(twice=True) if keys else None
         wait_for_pipeline(house, wait)
-        with _bar("Backing up", how_many_objects(house)) as progress:
+        with bar("Backing up", how_many_objects(house)) as progress:
             made = make(house, file, version=version(), passphrase=passphrase, progress=progress)
     _say(made, wanted=file)
 
@@ -68,7 +68,7 @@ def restore(file: Path, keep_links: bool, deletions: Path | None) -> None:
             passphrase = passphrase_from_env()
             if passphrase is None and archive.manifest.get("keys") and settings.master_key is None and sys.stdin.isatty():
                 passphrase = _ask_passphrase(twice=False)
-            with _bar("Restoring", archive.objects) as progress:
+            with bar("Restoring", archive.objects) as progress:
                 done = restore(
                     settings,
                     archive,
@@ -108,7 +108,7 @@ def _check(file: Path) -> None:
         archive = Archive(file)
         inside = keys_in(archive, passphrase_from_env())
         master = MasterKey.parse(inside.master) if inside else house.master
-        with _bar("Checking", archive.objects) as progress:
+        with bar("Checking", archive.objects) as progress:
             proof = prove(archive, master, beside=house.settings.data, progress=progress)
     if not proof.broken:
         click.echo(f"{_photos(proof.photos)} in {_albums(proof.albums)} can be restored.")
@@ -170,15 +170,6 @@ def _ask_passphrase(*, twice: bool) -> str:
     if twice and len(given) < SHORTEST_PASSPHRASE:
         raise click.ClickException(f"A passphrase needs at least {SHORTEST_PASSPHRASE} characters.")
     return given
-
-
-@contextmanager
-def _bar(label: str, length: int) -> Iterator[Progress]:
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield bar.update
 
 
 def _photos(count: int) -> str:

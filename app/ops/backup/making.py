@@ -126,7 +126,7 @@ def entries_of(lines: Iterable[bytes]) -> Iterator[Entry]:
 def _selects() -> dict[str, sa.Select[tuple[object, ...]]]:
     """The rows that belong into a backup: nothing that still waits, and of what was refused only that it was."""
     tables = {name: table for name, table in rows.our_tables().items() if name not in NOT_IN_A_BACKUP}
-    photo, upload = tables["photo"], tables["upload"]
+    photo, upload, rendition = tables["photo"], tables["upload"], tables["rendition"]
     selects = {name: sa.select(table) for name, table in tables.items()}
     selects["photo"] = sa.select(
         *(
@@ -134,6 +134,8 @@ def _selects() -> dict[str, sa.Select[tuple[object, ...]]]:
             for column in photo.c
         )
     ).where(photo.c.state != PhotoState.RECEIVED)
+    ready = sa.and_(photo.c.id == rendition.c.photo_id, photo.c.state == PhotoState.READY)
+    selects["rendition"] = sa.select(rendition).join(photo, ready)  # none of a photo that was hidden
     selects["upload"] = sa.select(
         *(sa.null() if column.name in ("object_name", "wrapped_key", "keep_until") else column for column in upload.c)
     ).join(photo, sa.and_(photo.c.id == upload.c.photo_id, photo.c.state == PhotoState.REFUSED))
