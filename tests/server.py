@@ -78,13 +78,17 @@ class Server:
 
     def start(self) -> "Server":
         """Start it and wait until it answers."""
+        self.launch()
+        wait_for(lambda: self.get_status("/readyz") == 200, "the server to be ready", 60)
+        return self
+
+    def launch(self) -> None:
+        """Start it."""
         self.starts += 1
         with (self.folder / "out").open("ab") as out, (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", "wsgi:app", "serve"], cwd=PROJECT, env=self._env, stdout=out, stderr=log
             )
-        wait_for(lambda: self.get_status("/readyz") == 200, "the server to be ready", 60)
-        return self
 
     def stop(self) -> int:
         """End it as Ctrl-C does; its exit code."""
@@ -99,6 +103,14 @@ class Server:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(30)
+
+    def is_running(self) -> bool:
+        """Whether what was started has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def itself(self) -> set[int]:
+        """The process that was started, while it runs."""
+        return {self._process.pid} if self._process is not None and self.is_running() else set()
 
     def children(self, word: str = "") -> list[int]:
         """The processes of this server, those whose command has `word` in it."""
