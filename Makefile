@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint clean
+.PHONY: help run test bench crash lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ test: .venv/test.stamp ## set everything up and run the tests (a few minutes)
 
 bench: .venv/test.stamp ## measure what the README promises, as ratios
 	$(BIN)/python -m tests.bench
+
+crash: .venv/test.stamp ## kill -9 everything 200 times during an ingest, and look for what was lost
+	$(BIN)/python -m tests.crash
 
 lint: .venv/test.stamp ## ruff, mypy, import contracts, template lint
 	.ci/run lint types arch

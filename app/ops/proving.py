@@ -76,8 +76,7 @@ def _shown(house: House) -> Iterator[tuple[Rendition, Album]]:
     while True:
         with house.database.reading() as session:
             found = session.execute(rows.where(key > last)).all()
-        for row, album in found:
-            yield row, album
+        yield from found
         if len(found) < AT_ONCE:
             return
         last = (found[-1][0].photo_id, found[-1][0].name)

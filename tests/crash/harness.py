@@ -143,10 +143,9 @@ def ingest(
         anna.go_on(share - allowed)
         allowed = share
         time.sleep(min(chance.expovariate(1 / pace), 4 * pace))
-        what, also_decoder = chance.choice((WEB, WORKER, BOTH)), chance.random() < 0.5
-        if not kill(server, what, also_decoder=also_decoder):  # it has not come back since it was killed last
-            what = BOTH
-            kill(server, what)
+        wanted, also_decoder = chance.choice((WEB, WORKER, BOTH)), chance.random() < 0.5
+        # what has not come back since it was killed last can't be killed
+        what = next(each for each in (wanted, WEB, WORKER, BOTH) if kill(server, each, also_decoder=also_decoder))
         story.killed[what] += 1
         if story.killed.total() % 20 == 0:
             say(f"{story.killed.total()} kills, {len(story.acknowledged)} of {len(files)} files acknowledged")
