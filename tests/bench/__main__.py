@@ -8,12 +8,33 @@ import argparse
 import os
 import sys
 
-from tests.bench import backup, databases, first_view, full, group, guests, ingest, pages, s3, waiting
+from tests.bench import (
+    backup,
+    databases,
+    first_view,
+    full,
+    group,
+    guests,
+    heic,
+    ingest,
+    memory,
+    pages,
+    queue,
+    s3,
+    sharp,
+    waiting,
+    workers,
+)
 from tests.bench import bytes as photo_bytes
 from tests.bench.measure import Options
 
 BENCHMARKS = {
     "ingest": ingest.run,
+    "sharp": sharp.run,
+    "heic": heic.run,
+    "workers": workers.run,
+    "memory": memory.run,
+    "queue": queue.run,
     "full": full.run,
     "pages": pages.run,
     "bytes": photo_bytes.run,

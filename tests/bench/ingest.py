@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -48,7 +48,9 @@ def run(options: Options) -> Iterator[Line]:
         album = place.anna.album("Brittany 2026").id
         with place.serving() as server:
             anna = place.anna_at_her_phone()
-            send(anna, album, range(2))  # starts the decoder
+            send(
+                anna, album, [(f"IMG_{number}.jpg", another(phone_photo(), number)) for number in range(2)]
+            )  # starts the decoder
             wait_until_done(place)
             measured = [_round(place, server, anna, album, range(1000 * n, 1000 * n + photos)) for n in range(1, rounds + 1)]
             peaks = {
@@ -69,16 +71,25 @@ def run(options: Options) -> Iterator[Line]:
 
 
 def _round(place: Stage, server: Server, anna: Browser, album: str, numbers: range) -> Round:
-    bare = _bare(place, len(numbers))
+    bare = _bare(place, len(numbers)) / len(numbers)
+    photos = [(f"IMG_{number}.jpg", another(phone_photo(), number)) for number in numbers]
+    return Round(bare, *prepare(place, server, anna, album, photos))
+
+
+def prepare(
+    place: Stage, server: Server, anna: Browser, album: str, photos: Sequence[tuple[str, bytes]]
+) -> tuple[float, float, float, float]:
+    """Send photos and have them prepared by a decoder that runs already: for one of them the CPU seconds of web server, worker and decoder,
+    and what it took by the clock once all had arrived."""
     parts = web_of(server), worker_of(server), decoder_of(server)
     before = [cpu(part) for part in parts]
-    with _halted(place, *worker_of(server)):
-        send(anna, album, numbers)
+    with halted(place, *worker_of(server)):
+        send(anna, album, photos)
         began = time.monotonic()
     wait_until_done(place)
     clock = time.monotonic() - began
     web, working, decoding = (cpu(part) - sooner for part, sooner in zip(parts, before, strict=True))
-    return Round(*(seconds / len(numbers) for seconds in (bare, web, working, decoding, clock)))
+    return web / len(photos), working / len(photos), decoding / len(photos), clock / len(photos)
 
 
 def _bare(place: Stage, photos: int) -> float:
@@ -90,17 +101,22 @@ def _bare(place: Stage, photos: int) -> float:
 
 
 @contextmanager
-def _halted(place: Stage, worker: int) -> Iterator[None]:
-    """Halt the worker, but not in the middle of a transaction: it would hold everybody up."""
-    os.kill(worker, signal.SIGSTOP)
+def halted(place: Stage, *workers: int) -> Iterator[None]:
+    """Halt workers, but not in the middle of a transaction: they would hold everybody up."""
+    _signal(workers, signal.SIGSTOP)
     while not _database_is_free(place):
-        os.kill(worker, signal.SIGCONT)
+        _signal(workers, signal.SIGCONT)
         time.sleep(0.05)
-        os.kill(worker, signal.SIGSTOP)
+        _signal(workers, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(worker, signal.SIGCONT)
+        _signal(workers, signal.SIGCONT)
+
+
+def _signal(processes: Sequence[int], number: signal.Signals) -> None:
+    for process in processes:
+        os.kill(process, number)
 
 
 def _database_is_free(place: Stage) -> bool:
@@ -114,10 +130,10 @@ def _database_is_free(place: Stage) -> bool:
     return True
 
 
-def send(anna: Browser, album: str, numbers: range) -> None:
+def send(anna: Browser, album: str, photos: Sequence[tuple[str, bytes]]) -> None:
     token = anna.token(f"/albums/{album}")
-    for number in numbers:
-        answer = anna.upload(f"/albums/{album}/photos", token, (f"IMG_{number}.jpg", another(phone_photo(), number)))
+    for photo in photos:
+        answer = anna.upload(f"/albums/{album}/photos", token, photo)
         if answer.status != 202:
             raise RuntimeError(f"an upload was answered with {answer.status}: {answer.body[:200]!r}")
 

@@ -3,8 +3,11 @@
 from functools import cache
 from io import BytesIO
 
+import pillow_heif
 import pyvips
 from PIL import Image
+
+from app.ingest.decoder import canned
 
 WIDTH, HEIGHT = 4032, 3024
 QUALITY = 90
@@ -23,6 +26,28 @@ def phone_photo(*, interlace: bool = False) -> bytes:
     plain = bytes(image.jpegsave_buffer(Q=QUALITY, interlace=interlace, keep="none"))
     exif = _exif()
     return plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
+
+
+@cache
+def iphone_photo() -> bytes:
+    """The same with the profile of an iPhone, whose photos are in Display-P3."""
+    photo, segment = phone_photo(), canned.profile_segment("p3")
+    return photo[:2] + segment + photo[2:]
+
+
+@cache
+def phone_heic(width: int = WIDTH, height: int = HEIGHT) -> bytes:
+    """The same picture, in that size, as a HEIC with a place and a camera in it."""
+    with Image.open(BytesIO(phone_photo())) as photo:
+        image, exif = photo.resize((width, height)), photo.getexif().tobytes()
+    out = BytesIO()
+    pillow_heif.from_pillow(image).save(out, quality=70, exif=exif)
+    return out.getvalue()
+
+
+def another_heic(photo: bytes, number: int) -> bytes:
+    """The same picture in other bytes: a box of nothing behind it (ISO/IEC 14496-12, 8.1.2)."""
+    return photo + b"\x00\x00\x00\x10free" + number.to_bytes(8, "big")
 
 
 def another(photo: bytes, number: int) -> bytes:

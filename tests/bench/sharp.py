@@ -1,0 +1,106 @@
+"""The same photos through `sharp` (npm), which makes of each what Immich shows: 1440 px JPEG and 250 px WebP, both of quality 80.
+
+sharp is installed by npm in a scratch folder outside the project, at the version below, and gone afterwards. It does what Immich's server
+does with it: decode once, turn, shrink, and make both pictures of that; in sRGB when the photo says so or says nothing, else in Display-P3
+through 16 bits, which is what Immich sets out with and what iPhones take. The photo itself is kept as it is and costs nothing there.
+Counted is the CPU time of node after its first photo, and on our side all that `ingest.py` counts.
+"""
+
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+
+from tests.bench.ingest import prepare, send, wait_until_done
+from tests.bench.measure import Line, Options, said, spread_of
+from tests.bench.picture import another, iphone_photo, phone_photo
+from tests.bench.stage import stage
+
+VERSION = "0.35.5"
+SCRIPT = """
+const fs = require("fs"), sharp = require("sharp");
+sharp.cache(false);
+const [, , file, pipeline, profile, count] = process.argv;
+async function make(photo) {
+  const { data, info } = await sharp(photo, { failOn: "error", limitInputPixels: false, unlimited: true })
+    .pipelineColorspace(pipeline).withIccProfile(profile).rotate()
+    .resize(1440, 1440, { fit: "outside", withoutEnlargement: true }).raw().toBuffer({ resolveWithObject: true });
+  const raw = { raw: { width: info.width, height: info.height, channels: info.channels } };
+  await sharp(data, raw).withIccProfile(profile).jpeg({ quality: 80, chromaSubsampling: "4:4:4" }).toFile("preview.jpeg");
+  await sharp(data, raw).withIccProfile(profile).resize(250, 250, { fit: "outside" }).webp({ quality: 80 }).toFile("thumbnail.webp");
+}
+async function main() {
+  const photo = fs.readFileSync(file);
+  await make(photo);
+  const before = process.cpuUsage();
+  for (let each = 0; each < count; each++) await make(photo);
+  const { user, system } = process.cpuUsage(before);
+  console.log((user + system) / 1e6 / count);
+}
+main();
+"""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A photo, and the colours in which Immich has sharp work on it. `at_least` is how many times sharp's photos we promise."""
+
+    name: str
+    photo: Callable[[], bytes]
+    colours: tuple[str, str]
+    at_least: float | None = None
+
+
+KINDS = (
+    Kind("Display-P3, as iPhones take them", iphone_photo, ("rgb16", "p3"), at_least=2.0),
+    Kind("sRGB", phone_photo, ("srgb", "srgb")),
+)
+
+
+def run(options: Options) -> Iterator[Line]:
+    if shutil.which("npm") is None:
+        print("    sharp: skipped, npm is not installed (Debian: npm)")
+        return
+    rounds, photos = (3, 6) if options.quick else (9, 12)
+    with tempfile.TemporaryDirectory(prefix="kinfold-sharp-") as name, stage() as place:
+        folder = Path(name)
+        _install(folder)
+        album = place.anna.album("Brittany 2026").id
+        with place.serving() as server:
+            anna = place.anna_at_her_phone()
+            send(anna, album, [("IMG_0.jpg", another(phone_photo(), 0))])  # starts the decoder
+            wait_until_done(place)
+            numbers = count(1)
+            for kind in KINDS:
+                ours, theirs = [], []
+                for _ in range(rounds):
+                    theirs.append(_sharp(folder, kind, photos))
+                    roll = [(f"IMG_{number}.jpg", another(kind.photo(), number)) for number in islice(numbers, photos)]
+                    _, working, decoding, _ = prepare(place, server, anna, album, roll)
+                    ours.append(working + decoding)
+                yield _line(kind, ours, theirs)
+
+
+def _line(kind: Kind, ours: Sequence[float], theirs: Sequence[float]) -> Line:
+    ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
+    note = f"{said(statistics.median(ours))} against {said(statistics.median(theirs))} of sharp {VERSION}, {spread_of(ratios)}"
+    what = f"sharp: photos per CPU second, of sharp's, {kind.name}"
+    return Line(what, statistics.median(ratios), at_least=kind.at_least, note=note)
+
+
+def _install(folder: Path) -> None:
+    (folder / "package.json").write_text('{"private": true}')
+    (folder / "make.js").write_text(SCRIPT)
+    install = ["npm", "install", "--no-audit", "--no-fund", "--loglevel=error", f"sharp@{VERSION}"]
+    subprocess.run(install, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def _sharp(folder: Path, kind: Kind, photos: int) -> float:
+    """CPU seconds of node for one photo."""
+    (folder / "photo.jpg").write_bytes(kind.photo())
+    make = ["node", "make.js", "photo.jpg", *kind.colours, str(photos)]
+    return float(subprocess.run(make, cwd=folder, capture_output=True, check=True, text=True).stdout)
