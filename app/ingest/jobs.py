@@ -1,46 +1,104 @@
 """The worker's part: take an upload, have it decoded, write the renditions, show the photo."""
 
+import threading
+from collections.abc import Callable, Iterator
+from itertools import chain
+
 from app.albums.jobs import keep_promise
 from app.house import House
 from app.ids import new_id
 from app.ingest import service
-from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
-from app.ingest.service import PREPARE_PHOTO, Taken, Written
-from app.jobs.port import Handler
+from app.ingest.decoder import sniff
+from app.ingest.decoding import Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
+from app.ingest.filming import Filming
+from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO, Taken, Written
+from app.jobs.port import Handler, Stopping
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed
 from app.storage.sealed import Sealed, SealedKey
 
 
-def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
-    """The jobs of this room; `decoder` is this worker's own, long-lived helper process."""
+class _Deleted(Exception):
+    """The photo was deleted while we worked."""
+
+
+def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
+    """The jobs of this room; `decoder` is this worker's own, long-lived helper process. `stop` is set when the worker is to end: a film
+    is then left for later at once."""
+    filming = Filming(decoder, stop=stop)
 
     def prepare_photo(photo: str) -> None:
-        """Turn a received photo into a ready or a refused one. Safe to repeat and safe to be killed at any point."""
+        """Turn a received photo into a ready or a refused one, or hand a film over. Safe to repeat and safe to be killed at any point."""
+
+        def make(waiting: Taken, pieces: Iterator[bytes], written: list[Written]) -> Decoded | NotDecoded | None:
+            first = next(pieces, b"")
+            if sniff.film(first) is not None:
+                return None
+            result = decoder.decode(chain((first,), pieces), group=waiting.group, size=waiting.sealed.size)
+            for rendition in result.renditions if isinstance(result, Decoded) else ():
+                written.append(_write(house, waiting, rendition))
+            return result
+
+        prepare(photo, make)
+
+    def prepare_film(photo: str) -> None:
+        """The same for a film, which may take minutes; how far it is, is written down meanwhile."""
+
+        def make(waiting: Taken, pieces: Iterator[bytes], written: list[Written]) -> Decoded | NotDecoded:
+            def tell(percent: int) -> None:
+                with house.database.writing() as session:
+                    if not service.note_progress(session, waiting=waiting, percent=percent):
+                        raise _Deleted
+
+            first = next(pieces, b"")
+            return filming.make(
+                chain((first,), pieces),
+                container=sniff.film(first) or "",
+                group=waiting.group,
+                size=waiting.sealed.size,
+                keep=lambda rendition: written.append(_write(house, waiting, rendition)),
+                tell=tell,
+            )
+
+        prepare(photo, make)
+
+    def prepare(photo: str, make: Callable[[Taken, Iterator[bytes], list[Written]], Decoded | NotDecoded | None]) -> None:
+        """Take a photo, have its renditions made and written, and write down what became of it; None is a film for the other job."""
         with house.database.writing() as session:
             waiting = service.take(session, photo=photo, master=house.master, jobs=house.jobs, at=house.clock.now())
         if waiting is None:
             return
+        written: list[Written] = []
+        sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
+        result: Decoded | NotDecoded | None
         try:
-            result = _decode(house, decoder, waiting)
-            written = _write_renditions(house, waiting, result) if isinstance(result, Decoded) else []
-        except (DecoderMissing, StorageFailed):
+            result = make(waiting, sealed.read(waiting.object_name), written)
+        except (ObjectMissing, SealBroken):
+            result = NotDecoded("lost")
+        except (DecoderMissing, StorageFailed, Stopping):
             with house.database.writing() as session:
                 service.give_back(session, waiting=waiting)
-            raise  # our fault and not the file's: the sweep asks again, as often as it takes
-        if not isinstance(result, Decoded):
-            with house.database.writing() as session:
-                service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=house.clock.now())
+            raise  # our fault and not the file's: it is begun anew, as often as it takes
+        except _Deleted:
+            house.storage.delete(*(each.object_name for each in written))
             return
+        removal = None
         with house.database.writing() as session:
-            removal = service.make_ready(session, waiting=waiting, decoded=result, written=written, at=house.clock.now())
+            if isinstance(result, Decoded):
+                removal = service.make_ready(
+                    session, waiting=waiting, decoded=result, written=written, jobs=house.jobs, at=house.clock.now()
+                )
+            elif isinstance(result, NotDecoded):
+                service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=house.clock.now())
+            else:
+                service.turn_into_film(session, waiting=waiting, jobs=house.jobs)
         if removal is not None:
             keep_promise(house, removal)
-        else:  # it was deleted while we worked
+        else:  # it can't be shown, or was deleted while we worked
             house.storage.delete(*(each.object_name for each in written))
 
-    return {PREPARE_PHOTO: prepare_photo}
+    return {PREPARE_PHOTO: prepare_photo, PREPARE_FILM: prepare_film}
 
 
 def enqueue_forgotten_uploads(house: House) -> None:
@@ -55,25 +113,13 @@ def drop_old_uploads(house: House) -> None:
         service.drop_old_uploads(session, jobs=house.jobs, at=house.clock.now())
 
 
-def _decode(house: House, decoder: Decoder, waiting: Taken) -> Decoded | NotDecoded:
-    sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
-    try:
-        return decoder.decode(sealed.read(waiting.object_name), group=waiting.group, size=waiting.sealed.size)
-    except (ObjectMissing, SealBroken):
-        return NotDecoded("lost")
-
-
-def _write_renditions(house: House, waiting: Taken, decoded: Decoded) -> list[Written]:
+def _write(house: House, waiting: Taken, made: MadeRendition) -> Written:
     keys: dict[str, SealedKey] = {}
-    sealed = Sealed(house.storage, waiting.key, keys)
-    written = []
-    for made in decoded.renditions:
-        name = f"albums/{waiting.key.album_id}/{new_id()}"
-        writer = sealed.create(name)
-        try:
-            writer.write(made.data)
-            writer.commit()
-        finally:
-            writer.abort()
-        written.append(Written(RenditionName(made.name), name, keys[name], made.mime, made.width, made.height))
-    return written
+    name = f"albums/{waiting.key.album_id}/{new_id()}"
+    writer = Sealed(house.storage, waiting.key, keys).create(name)
+    try:
+        writer.write(made.data)
+        writer.commit()
+    finally:
+        writer.abort()
+    return Written(RenditionName(made.name), name, keys[name], made.mime, made.width, made.height)
