@@ -42,7 +42,8 @@ NO_MEMORY = 256 - 12  # how ffmpeg ends when it gets none: ENOMEM
 SAY = ("-hide_banner", "-nostdin", "-loglevel", "info", "-nostats", "-progress", "pipe:2", "-stats_period", "0.5")
 # Nothing of what the source says is taken along, and nothing is said about who made the film.
 NOTHING_ELSE = (
-    "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-metadata:s", "encoder=", "-sn", "-dn",
+    "-map_metadata", "-1", "-map_chapters", "-1", "-metadata:s", "encoder=", "-fflags", "+bitexact", "-flags:v", "+bitexact",
+    "-flags:a", "+bitexact", "-sn", "-dn",
 )  # fmt: skip
 SOUND = ("-map", "0:a:0?", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000")
 MP4 = ("-write_tmcd", "0", "-movflags", "+faststart", "-f", "mp4", "-y", "fd:")
@@ -69,6 +70,11 @@ POSTER = (
 
 # An empty list of tags, with which ffmpeg ends the head of every film.
 EMPTY_TAGS = b"\0\0\0\x3dudta\0\0\0\x35meta\0\0\0\0\0\0\0\x21hdlr" + bytes(8) + b"mdirappl" + bytes(9) + b"\0\0\0\x08ilst"
+
+EMPTY_FREE = b"\0\0\0\x08free"
+# Where the boxes within a box begin.
+CONTENT = {b"moov": 8, b"trak": 8, b"mdia": 8, b"minf": 8, b"stbl": 8, b"stsd": 16, b"hvc1": 86}
+SUPPLEMENTAL = (39, 40)  # H.265, table 7-1
 
 STREAM = re.compile(
     r"  Stream #0:\d+[^:]*: Video: (?P<codec>\w+)(?: \((?P<profile>[\w .:]+)\))?[^,]*, (?P<pixels>\w+)(?:\((?P<colour>[^)]*)\))?, "
@@ -193,6 +199,7 @@ class Filming:
         )
         # When it moves the head of a film to the front, it opens what it has written once more, by the name "fd:", which is
         # standard input when read: so that is the same file, with a place of its own.
+        os.lseek(film, 0, os.SEEK_SET)
         again = os.open(f"/proc/self/fd/{out}", os.O_RDONLY)
         try:
             process = subprocess.Popen(
@@ -351,7 +358,7 @@ class _Work:
         code, _ = self._filming.run(film, container, arguments, out=out, tell=tell)
         if code:
             raise _Refused("broken")
-        _drop_empty_tags(out)
+        _tidy(out)
         try:
             proven = prove_film(_view(out))
         except NotClean as error:
@@ -447,11 +454,47 @@ def _rendition(name: str, file: int, proven: ProvenFilm) -> MadeRendition:
     return MadeRendition(name, "video/mp4", proven.width, proven.height, _view(file))
 
 
-def _drop_empty_tags(file: int) -> None:
-    """Make the empty list of tags that ends a film's head part of the free space behind it: nothing else moves."""
-    head = struct.unpack(">I4s", os.pread(file, 8, 0) or bytes(8))[0]
-    size, kind = struct.unpack(">I4s", os.pread(file, 8, head).ljust(8, b"\0"))
-    at = head + size - len(EMPTY_TAGS)
-    if kind == b"moov" and os.pread(file, len(EMPTY_TAGS) + 8, at) == EMPTY_TAGS + b"\0\0\0\x08free":
-        os.pwrite(file, struct.pack(">I", size - len(EMPTY_TAGS)), head)
-        os.pwrite(file, struct.pack(">I4s", len(EMPTY_TAGS) + 8, b"free").ljust(len(EMPTY_TAGS) + 8, b"\0"), at)
+def _tidy(file: int) -> None:
+    """Cut what ffmpeg can't leave out of a film's head: the empty list of tags at its end, and supplemental information in the
+    configuration of HEVC. The free space behind the head grows by as much, so that nothing else moves."""
+    start, _ = _box(os.pread(file, 8, 0))
+    head = bytearray(os.pread(file, _box(os.pread(file, 8, start))[0] + 8, start))
+    size = len(head) - 8
+    if head[size:] != EMPTY_FREE:
+        return
+    del head[size:]
+    if head.endswith(EMPTY_TAGS):
+        _cut(head, size - len(EMPTY_TAGS), size)
+    configuration = head.find(b"hvcC") + 4
+    if configuration > 4:
+        at, arrays = configuration + 23, head[configuration + 22]  # ISO/IEC 14496-15, 8.3.3.1
+        for _ in range(arrays):
+            end = at + 3
+            for _ in range(int.from_bytes(head[at + 1 : at + 3], "big")):
+                end += 2 + int.from_bytes(head[end : end + 2], "big")
+            if head[at] & 0x3F in SUPPLEMENTAL:
+                head[configuration + 22] -= 1
+                _cut(head, at, end)
+            else:
+                at = end
+    os.pwrite(file, head + struct.pack(">I4s", size + 8 - len(head), b"free").ljust(size + 8 - len(head), b"\0"), start)
+
+
+def _cut(head: bytearray, start: int, end: int) -> None:
+    """Take these bytes out of the boxes that they lie in."""
+    at, inside = 0, 0
+    while inside < start:
+        size, kind = _box(head[at : at + 8])
+        if at + size <= start:
+            at += size
+        else:
+            struct.pack_into(">I", head, at, size - (end - start))
+            at += CONTENT.get(kind, start)
+        inside = at
+    del head[start:end]
+
+
+def _box(head: bytes | bytearray) -> tuple[int, bytes]:
+    """Size and kind of a box, from its first eight bytes; a size that can't be is 8."""
+    size, kind = struct.unpack(">I4s", head.ljust(8, b"\0"))
+    return max(size, 8), kind

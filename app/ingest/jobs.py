@@ -37,7 +37,7 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
                 return None
             result = decoder.decode(chain((first,), pieces), group=waiting.group, size=waiting.sealed.size)
             for rendition in result.renditions if isinstance(result, Decoded) else ():
-                written.append(_write(house, waiting, rendition))
+                written.append(write(house, waiting, rendition))
             return result
 
         prepare(photo, make)
@@ -57,7 +57,7 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
                 container=sniff.film(first) or "",
                 group=waiting.group,
                 size=waiting.sealed.size,
-                keep=lambda rendition: written.append(_write(house, waiting, rendition)),
+                keep=lambda rendition: written.append(write(house, waiting, rendition)),
                 tell=tell,
             )
 
@@ -113,7 +113,8 @@ def drop_old_uploads(house: House) -> None:
         service.drop_old_uploads(session, jobs=house.jobs, at=house.clock.now())
 
 
-def _write(house: House, waiting: Taken, made: MadeRendition) -> Written:
+def write(house: House, waiting: Taken, made: MadeRendition) -> Written:
+    """Seal a finished rendition away, under a fresh name."""
     keys: dict[str, SealedKey] = {}
     name = f"albums/{waiting.key.album_id}/{new_id()}"
     writer = Sealed(house.storage, waiting.key, keys).create(name)

@@ -63,6 +63,7 @@ TRACKS = {b"tmcd": "time", b"gpmd": "place", b"camm": "place"}
 """Tracks of data by their format: time codes, and where action cameras and phones write their way."""
 
 EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
+APPLE = b"com.apple.quicktime."
 XMP, C2PA = bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
 ITEMS = {
@@ -220,7 +221,7 @@ class _Boxes:
         self._keys = []
         for kind, begin, end in self._boxes(start, stop):
             if kind == b"keys":
-                self._keys = [bytes(self._film[at:to]) for _, at, to in self._boxes(begin + 8, end)]
+                self._keys = [bytes(self._film[at:to]).removeprefix(APPLE) for _, at, to in self._boxes(begin + 8, end)]
             elif kind == b"ilst":
                 self._within(kind, begin, end, (*path, kind))
             elif kind == b"xml ":
@@ -232,9 +233,9 @@ class _Boxes:
         position = int.from_bytes(number, "big") - 1
         key = self._keys[position] if 0 <= position < len(self._keys) else b""
         text = bytes(self._film[start + 16 : min(stop, start + 16 + 256)])  # after the head of its "data" box
-        if key == b"com.apple.quicktime.content.identifier":
+        if key == b"content.identifier":
             self._found.pair = text.decode("ascii", "replace") if text.isascii() and text else None
-        if key == b"com.apple.quicktime.creationdate":
+        if key == b"creationdate":
             self._own_time = local_time(text)
         self._found.kinds.add(next((kind for kind, names in KEYS if names.search(key)), "other"))
 

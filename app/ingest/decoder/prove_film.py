@@ -18,7 +18,7 @@ Buffer = memoryview
 MOST_SAMPLES = 4_000_000
 LONGEST_SET = 4096  # bytes of one parameter set
 LANGUAGE = b"\x55\xc4"  # "und"
-BRANDS = frozenset((b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"avc1", b"hvc1"))
+BRANDS = frozenset((b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"avc1", b"hvc1", b"dby1"))
 ONE = 1 << 16
 TURNS = {  # 14496-12, 6.2.2: matrices a b c d of the four turns, in 16.16; what is shown on its side is True
     (ONE, 0, 0, ONE): False,
