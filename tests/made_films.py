@@ -107,7 +107,8 @@ ORDINARY = re.compile(
     r"Handler Description=(Video|Sound)Handler|Graphics Mode|Op Color|Compressor ID|Source Image (Width|Height)|[XY] Resolution|Bit Depth|"
     r"Pixel Aspect Ratio|Buffer Size|(Max|Average) Bitrate|Video Frame Rate|Balance|Audio (Format|Channels|Bits Per Sample|Sample Rate)|"
     r"Color (Profiles|Primaries)|Transfer Characteristics|Matrix Coefficients|Video Full Range Flag|Clean Aperture|Interlace.*|"
-    r"(Video )?Field Order|HEVC .*|.*Profile.*|.*Level.*|.*Flags.*|Chroma Format|Bit Depth (Luma|Chroma)|Average Frame Rate|Constant Frame Rate|"
+    r"(Video )?Field Order|HEVC .*|.*Profile.*|.*Level.*|.*Flags.*|Chroma Format|Bit Depth (Luma|Chroma)|"
+    r"Average Frame Rate|Constant Frame Rate|"
     r"Num Temporal Layers|Temporal ID Nested|Min Spatial Segmentation Idc|Parallelism Type|Ambient .*))"
 )
 """What exiftool may find in a film that has nothing to hide."""

@@ -350,6 +350,6 @@ def _destroy_file(session: Session, photo: Photo, upload: Upload, *, jobs: Jobs,
 
 
 def _name(photo: Photo, upload: Upload | None, key: AlbumKey) -> str:
-    return (
-        key.open_field("file-name", photo.id, upload.sealed_name).decode() if upload else saved_name(photo.number, "image/jpeg")
-    )
+    if upload is not None:
+        return key.open_field("file-name", photo.id, upload.sealed_name).decode()
+    return saved_name(photo.number, "video/mp4" if photo.kind is PhotoKind.VIDEO else "image/jpeg")

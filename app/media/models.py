@@ -34,6 +34,10 @@ class RenditionName(StrEnum):
     FULL = "full"
 
 
+RENDITIONS = {PhotoKind.PHOTO: 3, PhotoKind.VIDEO: 4}
+"""How many files a ready photo of each kind has: only a video has one to play."""
+
+
 class Photo(Base):
     """A photo of an album.
 

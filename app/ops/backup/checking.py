@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.albums.models import Album
 from app.db import Database
 from app.jobs.executors import FileLocks
-from app.media.models import Photo, PhotoState, Rendition, RenditionName
+from app.media.models import RENDITIONS, Photo, PhotoState, Rendition
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy, Place
 from app.ops.backup.making import Progress
 from app.ops.backup.reading import CHECKING, NEEDS_BOTH_KEYS, check_version, open_rows_key, places_of, scratch_rows
@@ -86,7 +86,8 @@ def _album_key(master: MasterKey, album: Album) -> AlbumKey:
 
 def _objects_by_photo(session: Session) -> dict[str, int]:
     """How many objects each photo that can be seen needs."""
-    return {photo: len(RenditionName) for photo in session.scalars(sa.select(Photo.id).where(Photo.state == PhotoState.READY))}
+    ready = session.execute(sa.select(Photo.id, Photo.kind).where(Photo.state == PhotoState.READY))
+    return {photo: RENDITIONS[kind] for photo, kind in ready}
 
 
 def _open(archive: Archive, database: Database, albums: dict[str, AlbumKey], photo: str, name: str, place: Place) -> None:
