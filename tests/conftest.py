@@ -37,7 +37,7 @@ from app.house import House
 from app.ids import new_id
 from app.ingest import service as ingest
 from app.ingest.decoding import Decoded, MadeRendition
-from app.ingest.jobs import _write_renditions
+from app.ingest.jobs import write
 from app.ingest.receiving import FileOnItsWay
 from app.instance import open_keys
 from app.jobs.memory import InMemoryJobs
@@ -261,8 +261,6 @@ class Family:
         """A ready photo, with real sealed renditions but without having been through a decoder."""
         number = len(self.photos[title])
         content = tiny_jpeg((number * 37 % 256, number * 101 % 256, len(title))) + str(number).encode()
-        photo = self.upload(title, content)
-        at = self.house.clock.now()
         decoded = Decoded(
             taken_at=taken_at,
             width=64,
@@ -273,12 +271,26 @@ class Family:
                 MadeRendition(name, "image/jpeg", 64, 48, content + name.encode()) for name in ("grid", "screen", "full")
             ),
         )
+        return self._ready(title, content, decoded)
+
+    def film(self, title: str, *, duration: int = 42_000) -> str:
+        """A ready film, as long as this in milliseconds; its bytes are as little a film as `photo` makes pictures."""
+        content = b"\0\0\0\x18ftypisom" + bytes(64) + str(len(self.photos[title])).encode()
+        mimes = {"grid": "image/jpeg", "screen": "image/jpeg", "play": "video/mp4", "full": "video/mp4"}
+        renditions = tuple(MadeRendition(name, mime, 64, 48, content + name.encode()) for name, mime in mimes.items())
+        decoded = Decoded(None, 64, 48, b"\x1a\x08\x02\x05\x00\x77\x88\x88\x88\x88\x88\x88", ("place",), renditions, duration)
+        return self._ready(title, content, decoded)
+
+    def _ready(self, title: str, content: bytes, decoded: Decoded) -> str:
+        photo, at = self.upload(title, content), self.house.clock.now()
         with self.house.database.writing() as session:
             waiting = ingest.take(session, photo=photo, master=self.house.master, jobs=self.house.jobs, at=at)
             assert waiting is not None
-        written = _write_renditions(self.house, waiting, decoded)
+            if decoded.duration is not None:
+                ingest.turn_into_film(session, waiting=waiting, jobs=self.house.jobs)
+        written = [write(self.house, waiting, rendition) for rendition in decoded.renditions]
         with self.house.database.writing() as session:
-            removal = ingest.make_ready(session, waiting=waiting, decoded=decoded, written=written, at=at)
+            removal = ingest.make_ready(session, waiting=waiting, decoded=decoded, written=written, jobs=self.house.jobs, at=at)
             assert removal is not None
         keep_promise(self.house, removal)
         self.photos[title].append(photo)

@@ -25,6 +25,7 @@ from app.ingest.decoder.limits import ANSWER_ROOM, GRID_EDGE, MEMORY, REASONS, R
 from app.ingest.decoder.prove import NotClean, prove
 
 COMMAND = (sys.executable, "-I", str(Path(__file__).with_name("decoder") / "main.py"))
+"""What starts a process of the decoder; beside its own service it has parts that are named behind it, see `decoder/main.py`."""
 # All that the process has for an environment. One thread of libvips and two heaps: small, and as fast.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -54,7 +55,7 @@ class MadeRendition:
     mime: str
     width: int
     height: int
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Decoded:
     """A photo: its renditions, proven clean, and the little that is kept of its metadata.
 
     `taken_at` is naive local time; `width` and `height` are those of `full` as shown; `removed` holds kinds, no values.
+    `duration` is a film's, in milliseconds; `pair` is what ties the two parts of a Live Photo together, ASCII.
     """
 
     taken_at: datetime | None
@@ -70,6 +72,8 @@ class Decoded:
     thumbhash: bytes
     removed: tuple[str, ...]
     renditions: tuple[MadeRendition, ...]
+    duration: int | None = None
+    pair: str | None = None
 
 
 @dataclass(frozen=True)

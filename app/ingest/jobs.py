@@ -1,23 +1,86 @@
 """The worker's part: take an upload, have it decoded, write the renditions, show the photo."""
 
+import threading
+from collections.abc import Callable, Iterator
+from enum import Enum, auto
+from itertools import chain
+
+from sqlalchemy.orm import Session
+
 from app.albums.jobs import keep_promise
 from app.house import House
 from app.ids import new_id
 from app.ingest import service
-from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, NotDecoded
-from app.ingest.service import PREPARE_PHOTO, Taken, Written
-from app.jobs.port import Handler
+from app.ingest.decoder import sniff
+from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
+from app.ingest.filming import Filming
+from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO, Taken, Written
+from app.jobs.port import Handler, Stopping
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
-from app.storage.port import ObjectMissing, StorageFailed
+from app.storage.port import ObjectMissing, StorageFailed, put
 from app.storage.sealed import Sealed, SealedKey
 
 
-def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
-    """The jobs of this room; `decoder` is this worker's own, long-lived helper process."""
+class Otherwise(Enum):
+    """What may come of an attempt besides a photo or the reason why there is none."""
+
+    FILM = auto()
+    """It is a film, for the job that makes these."""
+
+    AGAIN = auto()
+    """Somebody killed the decoder: it may be the file's fault, or not."""
+
+    GONE = auto()
+    """The photo was deleted meanwhile."""
+
+
+class _Deleted(Exception):
+    """The photo was deleted while we worked."""
+
+
+def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
+    """The jobs of this room; `decoder` is this worker's own, long-lived helper process. `stop` is set when the worker is to end: a film
+    is then left for later at once."""
+    filming = Filming(decoder, stop=stop)
 
     def prepare_photo(photo: str) -> None:
-        """Turn a received photo into a ready or a refused one. Safe to repeat and safe to be killed at any point.
+        """Turn a received photo into a ready or a refused one, or hand a film over. Safe to repeat and safe to be killed at any point."""
+
+        def make(waiting: Taken, pieces: Iterator[bytes], written: list[Written]) -> Decoded | NotDecoded | Otherwise:
+            first = next(pieces, b"")
+            if sniff.film(first) is not None:
+                return Otherwise.FILM
+            result = decoder.decode(chain((first,), pieces), group=waiting.group, size=waiting.sealed.size)
+            for rendition in result.renditions if isinstance(result, Decoded) else ():
+                written.append(write(house, waiting, rendition))
+            return result
+
+        prepare(photo, make)
+
+    def prepare_film(photo: str) -> None:
+        """The same for a film, which may take minutes; how far it is, is written down meanwhile."""
+
+        def make(waiting: Taken, pieces: Iterator[bytes], written: list[Written]) -> Decoded | NotDecoded:
+            def tell(percent: int) -> None:
+                with house.database.writing() as session:
+                    if not service.note_progress(session, waiting=waiting, percent=percent):
+                        raise _Deleted
+
+            first = next(pieces, b"")
+            return filming.make(
+                chain((first,), pieces),
+                container=sniff.film(first) or "",
+                group=waiting.group,
+                size=waiting.sealed.size,
+                keep=lambda rendition: written.append(write(house, waiting, rendition)),
+                tell=tell,
+            )
+
+        prepare(photo, make)
+
+    def prepare(photo: str, make: Callable[[Taken, Iterator[bytes], list[Written]], Decoded | NotDecoded | Otherwise]) -> None:
+        """Take a photo, have its renditions made and written, and write down what became of it.
 
         Whoever takes a photo has a decoder for it already: what kills a worker while that starts is no fault of the file."""
         decoder.stand_by()
@@ -25,29 +88,43 @@ def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
             waiting = service.take(session, photo=photo, master=house.master, jobs=house.jobs, at=house.clock.now())
         if waiting is None:
             return
+        written: list[Written] = []
+        sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
+        result: Decoded | NotDecoded | Otherwise
         try:
-            result = _decode(house, decoder, waiting)
-            written = _write_renditions(house, waiting, result) if isinstance(result, Decoded) else []
-        except (DecoderMissing, StorageFailed):
+            result = make(waiting, sealed.read(waiting.object_name), written)
+        except (ObjectMissing, SealBroken):
+            result = NotDecoded("lost")
+        except DecoderKilled:
+            result = Otherwise.AGAIN
+        except _Deleted:
+            result = Otherwise.GONE
+        except (DecoderMissing, StorageFailed, Stopping):
             with house.database.writing() as session:
                 service.give_back(session, waiting=waiting)
-            raise  # our fault and not the file's: the sweep asks again, as often as it takes
-        except DecoderKilled:
-            with house.database.writing() as session:
-                service.hand_back(session, waiting=waiting, jobs=house.jobs, at=house.clock.now())
-            return
-        if not isinstance(result, Decoded):
-            with house.database.writing() as session:
-                service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=house.clock.now())
-            return
+            raise  # our fault and not the file's: it is begun anew, as often as it takes; what was written is left to the sweep
         with house.database.writing() as session:
-            removal = service.make_ready(session, waiting=waiting, decoded=result, written=written, at=house.clock.now())
+            removal = settle(session, waiting, result, written)
         if removal is not None:
             keep_promise(house, removal)
-        else:  # it was deleted while we worked
+        else:
             house.storage.delete(*(each.object_name for each in written))
 
-    return {PREPARE_PHOTO: prepare_photo}
+    def settle(session: Session, waiting: Taken, result: Decoded | NotDecoded | Otherwise, written: list[Written]) -> str | None:
+        """Write down what becomes of a photo. Returns the promise to remove its upload; None when what was written is not needed."""
+        at = house.clock.now()
+        match result:
+            case Decoded():
+                return service.make_ready(session, waiting=waiting, decoded=result, written=written, jobs=house.jobs, at=at)
+            case NotDecoded():
+                service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=at)
+            case Otherwise.FILM:
+                service.turn_into_film(session, waiting=waiting, jobs=house.jobs)
+            case Otherwise.AGAIN:
+                service.hand_back(session, waiting=waiting, jobs=house.jobs, at=at)
+        return None
+
+    return {PREPARE_PHOTO: prepare_photo, PREPARE_FILM: prepare_film}
 
 
 def enqueue_forgotten_uploads(house: House) -> None:
@@ -62,25 +139,9 @@ def drop_old_uploads(house: House) -> None:
         service.drop_old_uploads(session, jobs=house.jobs, at=house.clock.now())
 
 
-def _decode(house: House, decoder: Decoder, waiting: Taken) -> Decoded | NotDecoded:
-    sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
-    try:
-        return decoder.decode(sealed.read(waiting.object_name), group=waiting.group, size=waiting.sealed.size)
-    except (ObjectMissing, SealBroken):
-        return NotDecoded("lost")
-
-
-def _write_renditions(house: House, waiting: Taken, decoded: Decoded) -> list[Written]:
+def write(house: House, waiting: Taken, made: MadeRendition) -> Written:
+    """Seal a finished rendition away, under a fresh name."""
     keys: dict[str, SealedKey] = {}
-    sealed = Sealed(house.storage, waiting.key, keys)
-    written = []
-    for made in decoded.renditions:
-        name = f"albums/{waiting.key.album_id}/{new_id()}"
-        writer = sealed.create(name)
-        try:
-            writer.write(made.data)
-            writer.commit()
-        finally:
-            writer.abort()
-        written.append(Written(RenditionName(made.name), name, keys[name], made.mime, made.width, made.height))
-    return written
+    name = f"albums/{waiting.key.album_id}/{new_id()}"
+    put(Sealed(house.storage, waiting.key, keys), name, [made.data])
+    return Written(RenditionName(made.name), name, keys[name], made.mime, made.width, made.height)

@@ -8,7 +8,7 @@ MOST_ATTEMPTS = 3
 KEPT_AFTER_REFUSAL = timedelta(days=7)
 """How long the file of a refused photo is kept sealed behind "Try again": our decoder may be at fault."""
 
-NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film", "unsupported"})
+NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsupported", "unsupported"})
 """What trying again can't mend: such a file is destroyed at once."""
 
 

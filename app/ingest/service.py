@@ -19,16 +19,20 @@ from app.errors import Refused
 from app.groups.models import Group
 from app.ids import new_id
 from app.ingest import rules
+from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
 from app.media.models import Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
-from app.media.service import UNFINISHED, count_ready, saved_name
+from app.media.service import UNFINISHED, count_ready, destroy_photos, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.storage.sealed import SealedKey
 
-PREPARE_PHOTO = "prepare-photo"
-"""The job that makes a photo of an upload."""
+PREPARE_PHOTO, PREPARE_FILM = "prepare-photo", "prepare-film"
+"""The jobs that make a photo of an upload. Each begins as the first; what turns out to be a film goes on as the second, a long one."""
+
+LIVE_SECONDS = 5
+"""A film of the same pair as a still, and no longer than this, is the moving part of a Live Photo: iOS takes three seconds."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
         return Receipt(photo.id, arrived.name, photo.state, photo.reason, duplicate=True)
     photo = _new_photo(session, viewer, album, arrived, at)
     if arrived.refused is None:
-        jobs.enqueue(session, PREPARE_PHOTO, photo.id, group=viewer.group)
+        _enqueue(session, photo, jobs=jobs, generation=0)
     activity.record_once_an_hour(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album.id)
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
 
@@ -127,6 +131,7 @@ def take(session: Session, *, photo: str, master: MasterKey, jobs: Jobs, at: dat
         _refuse(session, row, upload, "failed", jobs=jobs, at=at)
         return None
     upload.attempts += 1
+    upload.progress = None
     assert upload.object_name is not None and upload.wrapped_key is not None
     return Taken(
         row.id, row.group_id, open_album(album, master=master).key, upload.object_name, SealedKey(upload.wrapped_key, upload.size)
@@ -147,9 +152,32 @@ def hand_back(session: Session, *, waiting: Taken, jobs: Jobs, at: datetime) -> 
         _hand_over(session, *found, jobs=jobs, at=at)
 
 
-def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], at: datetime) -> str | None:
+def turn_into_film(session: Session, *, waiting: Taken, jobs: Jobs) -> None:
+    """It is a film: hand it over to the job for these. Looking at it was no attempt."""
+    found = _still_waiting(session, waiting)
+    if found is not None:
+        photo, upload = found
+        photo.kind = PhotoKind.VIDEO
+        upload.attempts -= 1
+        _enqueue(session, photo, jobs=jobs, generation=upload.generation)
+
+
+def note_progress(session: Session, *, waiting: Taken, percent: int) -> bool:
+    """Write down how much of a film is done. False when it was deleted meanwhile: there is nothing left to do."""
+    found = _still_waiting(session, waiting)
+    if found is not None:
+        found[1].progress = percent
+    return found is not None
+
+
+def make_ready(
+    session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], jobs: Jobs, at: datetime
+) -> str | None:
     """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
-    object, to be kept after the commit; None when the photo was deleted or done meanwhile."""
+    object, to be kept after the commit; None when the photo was deleted or done meanwhile.
+
+    Of the two files of a Live Photo only the still is shown, whichever of them is ready first; the film goes.
+    """
     lock_album(session, album=waiting.key.album_id)
     found = _still_waiting(session, waiting)
     if found is None:
@@ -171,6 +199,8 @@ def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: S
     photo.state = PhotoState.READY
     photo.reason = None
     photo.width, photo.height = decoded.width, decoded.height
+    photo.duration = decoded.duration
+    photo.pair = waiting.key.pair(decoded.pair) if decoded.pair else None
     photo.taken_at = decoded.taken_at or photo.taken_at
     photo.sealed_thumbhash = waiting.key.seal_field("thumbhash", photo.id, decoded.thumbhash)
     photo.removed = list(decoded.removed)
@@ -178,6 +208,9 @@ def make_ready(session: Session, *, waiting: Taken, decoded: Decoded, written: S
     photo.changed_at = at
     count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     session.delete(upload)
+    session.flush()
+    if photo.pair:
+        _join_live_photo(session, photo, jobs=jobs, at=at)
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
 
 
@@ -222,7 +255,7 @@ def list_in_states(session: Session, *, album: OpenAlbum, states: Sequence[Photo
 
 def enqueue_forgotten(session: Session, *, jobs: Jobs, at: datetime) -> int:
     """Hand every received photo that has no live job to the workers again; returns how many."""
-    live = jobs.live_subjects(session, PREPARE_PHOTO)
+    live = jobs.live_subjects(session, PREPARE_PHOTO) | jobs.live_subjects(session, PREPARE_FILM)
     waiting = session.execute(
         sa.select(Photo, Upload).join(Upload, Upload.photo_id == Photo.id).where(Photo.state == PhotoState.RECEIVED)
     )
@@ -287,7 +320,28 @@ def _take_again(session: Session, photo: Photo, upload: Upload, arrived: Arrived
 def _hand_over(session: Session, photo: Photo, upload: Upload, *, jobs: Jobs, at: datetime) -> None:
     upload.generation += 1
     photo.state, photo.reason, photo.changed_at = PhotoState.RECEIVED, None, at
-    jobs.enqueue(session, PREPARE_PHOTO, photo.id, group=photo.group_id, generation=upload.generation)
+    _enqueue(session, photo, jobs=jobs, generation=upload.generation)
+
+
+def _enqueue(session: Session, photo: Photo, *, jobs: Jobs, generation: int) -> None:
+    is_film = photo.kind is PhotoKind.VIDEO
+    job = PREPARE_FILM if is_film else PREPARE_PHOTO
+    jobs.enqueue(session, job, photo.id, group=photo.group_id, generation=generation, long=is_film)
+
+
+def _join_live_photo(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
+    """Of the ready photos of an album that have the same pair, leave the stills, if there are any; for a caller who has locked it."""
+    pair = session.scalars(
+        sa.select(Photo).where(Photo.album_id == photo.album_id, Photo.pair == photo.pair, Photo.state == PhotoState.READY)
+    ).all()
+    stills = [each for each in pair if each.kind is PhotoKind.PHOTO]
+    films = [each for each in pair if each.kind is PhotoKind.VIDEO and (each.duration or 0) <= 1000 * LIVE_SECONDS]
+    if not stills or not films:
+        return
+    for still in stills:
+        still.removed = [kind for kind in REMOVED if kind in {*still.removed, "film"}]
+        still.changed_at = at
+    destroy_photos(session, album=photo.album_id, photos=[film.id for film in films], jobs=jobs, at=at)
 
 
 def _still_waiting(session: Session, waiting: Taken) -> tuple[Photo, Upload] | None:
@@ -315,6 +369,6 @@ def _destroy_file(session: Session, photo: Photo, upload: Upload, *, jobs: Jobs,
 
 
 def _name(photo: Photo, upload: Upload | None, key: AlbumKey) -> str:
-    return (
-        key.open_field("file-name", photo.id, upload.sealed_name).decode() if upload else saved_name(photo.number, "image/jpeg")
-    )
+    if upload is not None:
+        return key.open_field("file-name", photo.id, upload.sealed_name).decode()
+    return saved_name(photo.number, "video/mp4" if photo.kind is PhotoKind.VIDEO else "image/jpeg")

@@ -57,7 +57,12 @@ def status(album: str) -> Response:
     return make_response(
         jsonify(
             photos=[
-                _as_json(Receipt(photo.id, name, photo.state, photo.reason)) | {"can_retry": bool(upload and upload.object_name)}
+                _as_json(Receipt(photo.id, name, photo.state, photo.reason))
+                | {
+                    "kind": photo.kind.value,
+                    "progress": upload.progress if upload else None,
+                    "can_retry": bool(upload and upload.object_name),
+                }
                 for photo, upload, name in photos
             ],
             ready=counts.ready,

@@ -26,7 +26,7 @@ from app.config import Settings
 from app.db import CONNECT, Database
 from app.errors import KinfoldError
 from app.jobs.executors import Lock, Locks, locks_for
-from app.jobs.port import Handler, job_id, log, log_failure, perform, subject_of
+from app.jobs.port import Handler, Stopping, job_id, log, log_failure, perform, subject_of
 
 ENGINE_TABLES = frozenset(
     {
@@ -48,10 +48,12 @@ ENGINE_TABLES = frozenset(
 
 APPLICATION = "kinfold"
 VERSION = "1"
-QUEUE = "kinfold"
-WORKFLOW = "job"
+QUEUE, LONG_QUEUE = "kinfold", "kinfold-long"
+WORKFLOWS = {QUEUE: "job", LONG_QUEUE: "long-job"}  # what does the jobs of a queue
 POLLING = 0.2
-CLAIMED = 2  # one job is being done while the next already waits at the door: no time is lost between two polls
+# One job is being done while the next already waits at the door: no time is lost between two polls. Of long ones that would keep
+# another worker from taking it.
+CLAIMED = {QUEUE: 2, LONG_QUEUE: 1}
 MOST_ATTEMPTS = 10  # a job that kills its worker each time is given up; the sweep will ask again
 KEPT = timedelta(days=1)
 TAKE_OVER_EVERY = 2.0
@@ -94,9 +96,10 @@ def prepare_engine(database: Database) -> None:
     DBOS.migrate(url)
     client = DBOSClient(system_database_url=url, serializer=_JSON, application_name=APPLICATION)
     try:
-        client.register_queue(
-            QUEUE, worker_concurrency=CLAIMED, partition_worker_concurrency=CLAIMED, polling_interval_sec=POLLING
-        )
+        for queue, claimed in CLAIMED.items():
+            client.register_queue(
+                queue, worker_concurrency=claimed, partition_worker_concurrency=claimed, polling_interval_sec=POLLING
+            )
     finally:
         client.destroy()
 
@@ -114,12 +117,13 @@ class EngineJobs:
             schema=None if database.engine.dialect.name == "sqlite" else "dbos",
         )
 
-    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0) -> None:
+    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0, long: bool = False) -> None:
+        queue = LONG_QUEUE if long else QUEUE
         self._client.enqueue_in_transaction(
             session,
             {
-                "workflow_name": WORKFLOW,
-                "queue_name": QUEUE,
+                "workflow_name": WORKFLOWS[queue],
+                "queue_name": queue,
                 "queue_partition_key": group,
                 "workflow_id": job_id(job, subject, generation),
                 "app_version": VERSION,
@@ -132,7 +136,7 @@ class EngineJobs:
         status = self._status.c
         found = session.scalars(
             sa.select(status.workflow_uuid).where(
-                status.queue_name == QUEUE,
+                status.queue_name.in_(CLAIMED),
                 # written out, so that SQLite sees that its partial index on just these two fits
                 status.status.in_([sa.literal_column("'ENQUEUED'"), sa.literal_column("'PENDING'")]),
                 status.workflow_uuid.startswith(f"{job}:", autoescape=True),
@@ -155,7 +159,7 @@ def run_worker(
     sweep_every: float = 60.0,
     patience: float = 5.0,
 ) -> None:
-    """Do jobs, one at a time, until `stop` is set; then let the running one end, for `patience` seconds.
+    """Do jobs, one at a time and one long one beside it, until `stop` is set; then let the running ones end, for `patience` seconds.
 
     `sweeps` run in a thread of their own at the start and every `sweep_every` seconds, in one worker at a time. A job
     that is still running when this returns goes on until the process ends; its worker's name stays taken until then.
@@ -163,7 +167,7 @@ def run_worker(
     """
     locks = locks_for(settings, database)
     executor, lock = _take_name(locks)
-    hands = threading.Lock()  # whoever does a job holds it
+    hands = {queue: threading.Lock() for queue in WORKFLOWS}  # whoever does a job of this queue holds it
     _launch(database, executor, handlers, hands, stop)
     sweeper = threading.Thread(
         target=_sweep, args=(locks, {"clear finished jobs": _clear_finished, **sweeps}, stop, sweep_every), daemon=True
@@ -173,7 +177,7 @@ def run_worker(
         _keep_watch(locks, executor, lock, stop)
     finally:
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=round(patience))
-        if hands.acquire(blocking=False):
+        if all(each.acquire(blocking=False) for each in hands.values()):
             lock.release()
 
 
@@ -186,7 +190,11 @@ def _take_name(locks: Locks) -> tuple[str, Lock]:
 
 
 def _launch(
-    database: Database, executor: str, handlers: Mapping[str, Handler], hands: threading.Lock, stop: threading.Event
+    database: Database,
+    executor: str,
+    handlers: Mapping[str, Handler],
+    hands: Mapping[str, threading.Lock],
+    stop: threading.Event,
 ) -> None:
     DBOS(
         config={
@@ -203,19 +211,23 @@ def _launch(
         }
     )
 
-    @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MOST_ATTEMPTS)
-    def do(job: str, subject: str) -> None:
-        with hands:
-            if stop.is_set():
-                raise _Stopping
-            perform(handlers, job, subject)
-
-    DBOS.listen_queues([QUEUE])
+    for queue, name in WORKFLOWS.items():
+        DBOS.workflow(name=name, max_recovery_attempts=MOST_ATTEMPTS)(_doing(handlers, hands[queue], stop))
+    DBOS.listen_queues(list(WORKFLOWS))
     DBOS.launch()
 
 
-class _Stopping(BaseException):
-    """Leave a claimed job as a kill -9 would: the engine records an outcome for every `Exception`, but not for this."""
+def _doing(handlers: Mapping[str, Handler], hand: threading.Lock, stop: threading.Event) -> Callable[[str, str], None]:
+    """What does a job as soon as nobody else holds this hand. Left by `Stopping`, it is as after a kill -9: the engine records an outcome
+    for every `Exception`, but not for that."""
+
+    def do(job: str, subject: str) -> None:
+        with hand:
+            if stop.is_set():
+                raise Stopping
+            perform(handlers, job, subject)
+
+    return do
 
 
 def _keep_watch(locks: Locks, executor: str, lock: Lock, stop: threading.Event) -> None:
@@ -240,7 +252,8 @@ def _take_over(locks: Locks) -> None:
             continue
         try:  # only what it holds now, under its lock, was surely left behind
             left = DBOS.list_workflows(status="PENDING", executor_id=owner, load_input=False, load_output=False)
-            DBOS.resume_workflows([job.workflow_id for job in left], queue_name=QUEUE)
+            for queue in WORKFLOWS:
+                DBOS.resume_workflows([job.workflow_id for job in left if job.queue_name == queue], queue_name=queue)
         finally:
             lock.release()
         log.warning("%s has died; its %d jobs go on here", owner, len(left))

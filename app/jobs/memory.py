@@ -25,7 +25,7 @@ class InMemoryJobs:
         self._known: set[str] = set()
         self._waiting: list[str] = []
 
-    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0) -> None:
+    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0, long: bool = False) -> None:
         if _ASKED not in session.info:
             session.info[_ASKED] = []
             event.listen(session, "after_commit", self._deliver)

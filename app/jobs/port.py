@@ -18,13 +18,18 @@ Handler = Callable[[str], None]
 """Does one job. Gets the subject (an identifier); may run twice for one job, so it is idempotent; takes its own short transactions."""
 
 
+class Stopping(BaseException):
+    """The worker is told to stop: leave a job as a kill -9 would. Whoever comes next begins it anew, by the same name."""
+
+
 class Jobs(Protocol):
-    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0) -> None:
+    def enqueue(self, session: Session, job: str, subject: str, *, group: str, generation: int = 0, long: bool = False) -> None:
         """Have `job` done with `subject` once `session` commits; a roll-back means that nobody ever asked.
 
         The same job, subject and generation is one job for good, also after it has ended. Whoever wants it done again
         gives a higher generation: a counter of its own, or simply the time in whole minutes.
-        Groups take turns, so a group with 2,000 photos waiting does not hold up another group's one.
+        Groups take turns, so a group with 2,000 photos waiting does not hold up another group's one. A `long` job may take minutes:
+        these have a queue of their own, so that no other job waits for one.
         """
         ...
 

@@ -158,22 +158,27 @@ def delete_photos(session: Session, viewer: Member, *, album: str, photos: Seque
     """Destroy photos of one album of the member's group: keys and rows now, objects by a job. Ids of other albums are passed over, and
     one that is gone already is no error (two tabs, a second tap). Returns how many there were."""
     lock_album(session, album=album)
-    found = session.execute(
-        sa.select(Photo.id, Photo.state, Photo.stored)
+    found = session.scalars(
+        sa.select(Photo.id)
         .join(Album, Album.id == Photo.album_id)
         .where(Photo.id.in_(photos), Photo.album_id == album, Album.group_id == viewer.group)
     ).all()
-    if not found:
-        return 0
-    doomed, ready = [row.id for row in found], [row.stored for row in found if row.state is PhotoState.READY]
-    objects = list(session.scalars(sa.select(Rendition.object_name).where(Rendition.photo_id.in_(doomed))))
-    objects += session.scalars(sa.select(Upload.object_name).where(Upload.photo_id.in_(doomed), Upload.object_name.is_not(None)))
-    remove_objects(session, names=objects, group=viewer.group, jobs=jobs, at=at)
-    session.execute(sa.delete(Photo).where(Photo.id.in_(doomed)))
+    if found:
+        destroy_photos(session, album=album, photos=found, jobs=jobs, at=at)
+        activity.record(session, ActivityKind.PHOTOS_DELETED, by=viewer, at=at, album=album)
+    return len(found)
+
+
+def destroy_photos(session: Session, *, album: str, photos: Sequence[str], jobs: Jobs, at: datetime) -> None:
+    """Destroy photos of an album, in any state: keys and rows now, objects by a job. For a caller who has locked the album."""
+    rows = session.execute(sa.select(Photo.group_id, Photo.state, Photo.stored).where(Photo.id.in_(photos))).all()
+    ready = [row.stored for row in rows if row.state is PhotoState.READY]
+    objects = list(session.scalars(sa.select(Rendition.object_name).where(Rendition.photo_id.in_(photos))))
+    objects += session.scalars(sa.select(Upload.object_name).where(Upload.photo_id.in_(photos), Upload.object_name.is_not(None)))
+    remove_objects(session, names=objects, group=rows[0].group_id, jobs=jobs, at=at)
+    session.execute(sa.delete(Photo).where(Photo.id.in_(photos)))
     count_ready(session, album=album, photos=-len(ready), stored=-sum(ready))
-    activity.record(session, ActivityKind.PHOTOS_DELETED, by=viewer, at=at, album=album)
-    activity.record_deletion(session, DeletionKind.PHOTO, *doomed, at=at)
-    return len(doomed)
+    activity.record_deletion(session, DeletionKind.PHOTO, *photos, at=at)
 
 
 def claimed_objects(session: Session) -> set[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flask import url_for
 
-from app.media.models import Photo, RenditionName
+from app.media.models import Photo, PhotoKind, RenditionName
 from app.media.service import caption
 from app.security.permissions import Asks
 from app.security.sealing import AlbumKey
@@ -18,7 +18,8 @@ LONG_EDGE = {RenditionName.GRID: 480, RenditionName.SCREEN: 1920}
 
 @dataclass(frozen=True)
 class Tile:
-    """One photo on a page. `width` and `height` are the whole photo's, in pixels; `thumbhash` is base64; `caption`, `save` may be empty."""
+    """One photo on a page. `width` and `height` are the whole photo's, in pixels; `thumbhash` is base64; `caption`, `save` may be empty.
+    `play` is where a video is played from, and `seconds` how long it is; both are empty for a picture."""
 
     id: str
     href: str
@@ -32,6 +33,8 @@ class Tile:
     screen_width: int
     caption: str
     save: str
+    play: str
+    seconds: int
 
 
 def tile(photo: Photo, key: AlbumKey, asks: Asks, *, page: str | None = None, save: bool = False) -> Tile:
@@ -55,6 +58,8 @@ def tile(photo: Photo, key: AlbumKey, asks: Asks, *, page: str | None = None, sa
         screen_width=_width(photo.width, photo.height, RenditionName.SCREEN),
         caption=caption(photo, key),
         save=address(photo.id, RenditionName.FULL, asks, save=True) if save else "",
+        play=address(photo.id, RenditionName.PLAY, asks) if photo.kind is PhotoKind.VIDEO else "",
+        seconds=max(1, round((photo.duration or 0) / 1000)) if photo.kind is PhotoKind.VIDEO else 0,
     )
 
 

@@ -31,9 +31,9 @@ log = logging.getLogger("kinfold.worker")
 STORAGE_SWEEP = timedelta(hours=6)
 
 
-def handlers(house: House, decoder: Decoder) -> dict[str, Handler]:
+def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
     """Every job of every room."""
-    return {**ingest.handlers(house, decoder), **albums.handlers(house)}
+    return {**ingest.handlers(house, decoder, stop), **albums.handlers(house)}
 
 
 def sweeps(house: House) -> dict[str, Callable[[], None]]:
@@ -62,7 +62,7 @@ def work(house: House) -> None:
         signal.signal(number, lambda *_: stop.set())
     decoder = Decoder()
     try:
-        run_worker(house.settings, house.database, handlers(house, decoder), sweeps(house), stop)
+        run_worker(house.settings, house.database, handlers(house, decoder, stop), sweeps(house), stop)
     except ExecutorLost:
         log.error("the database has gone away, and with it the name of this worker; another takes its place when it is back")
         decoder.close()

@@ -4,7 +4,7 @@ The keys hang on one another; whoever destroys one destroys all that hangs on it
 
     master key (outside the database) -> album key -> object key, a fresh random one for every write -> chunks
                                                    -> fields: captions, titles, notes, thumbhashes
-                                                   -> fingerprints: "the same bytes twice"
+                                                   -> fingerprints: "the same bytes twice", "two files of one Live Photo"
 
 **A sealed value** (a wrapped key, a sealed field) is
 
@@ -162,6 +162,10 @@ class AlbumKey:
     def fingerprint(self) -> hmac.HMAC:
         """Feed it a file, and its digest tells the same bytes again in this album; to anybody else it says nothing."""
         return hmac.new(_derive(self._key, "fingerprints"), digestmod="sha256")
+
+    def pair(self, identifier: str) -> bytes:
+        """What the two files of a Live Photo have in common, told by nobody else either."""
+        return hmac.digest(_derive(self._key, "pairs"), identifier.encode(), "sha256")
 
     @cached_property
     def _wrapping(self) -> AESGCM:

@@ -62,7 +62,7 @@ def cookie_digest(value: str) -> bytes:
     return hashlib.sha256(value.encode("utf-8", "replace")).digest()
 
 
-_RENDITIONS = {"grid": "g", "screen": "s", "full": "f"}
+_RENDITIONS = {"grid": "g", "screen": "s", "play": "p", "full": "f"}
 _KINDS = {"member": "m", "device": "d"}
 _RENDITION_OF = {letter: name for name, letter in _RENDITIONS.items()}
 _KIND_OF = {letter: name for name, letter in _KINDS.items()}

@@ -176,7 +176,7 @@ class PhotoBytes:
             yield from read(self._house, seen, at, min(at + STRETCH, stop))
 
     def _caching(self, claim: MediaClaim, seen: Seen) -> list[tuple[str, str]]:
-        if claim.save or claim.rendition == RenditionName.FULL:
+        if claim.save or claim.rendition in (RenditionName.FULL, RenditionName.PLAY):
             return _NEVER
         now = self._house.clock.now().timestamp()
         ends = [claim.expires] + ([seen.until.timestamp()] if seen.until else [])

@@ -66,6 +66,13 @@ def size(count: int) -> str:
     return f"{count:.0f} TB"
 
 
+def clock_length(seconds: int) -> str:
+    """0:42, 12:05, 1:02:33: as players show it."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def install(app: Flask, clock: Clock) -> None:
     """Give the templates their words."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
@@ -76,5 +83,6 @@ def install(app: Flask, clock: Clock) -> None:
         "when": partial(when, clock),
         "hour": hour,
         "size": size,
+        "clock_length": clock_length,
     }
     app.jinja_env.filters.update(filters)

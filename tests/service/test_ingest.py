@@ -148,7 +148,8 @@ def test_a_job_that_is_done_twice_changes_nothing(album: Family, decoder: Decode
     [
         (b"this is a letter, not a picture" * 9, "not-a-picture", False),
         (picture()[:3000], "broken", True),
-        (b"\x00\x00\x00\x18ftypmp42" + bytes(200), "film", False),
+        (b"\x00\x00\x00\x18ftypmp42" + bytes(200), "broken", True),
+        (b"OggS" + bytes(200), "film-unsupported", False),
     ],
 )
 def test_what_is_no_photo_is_refused_with_its_reason(

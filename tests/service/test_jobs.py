@@ -21,7 +21,7 @@ from app.db import Database
 from app.jobs.engine import ENGINE_TABLES, EngineJobs, prepare_engine, run_worker
 from app.jobs.executors import FileLocks, locks_for
 from app.jobs.memory import InMemoryJobs
-from app.jobs.port import Jobs
+from app.jobs.port import Jobs, Stopping
 from tests import postgres
 
 REPOSITORY = Path(__file__).parents[2]
@@ -52,7 +52,12 @@ def work(folder: Path) -> None:
         tell("started", subject)
         raise ValueError(CANARY)
 
-    handlers = {"quick": lambda subject: tell("done", subject), "slow": slow, "fail": fail}
+    def until_stopped(subject: str) -> None:
+        tell("started", subject)
+        stop.wait()
+        raise Stopping
+
+    handlers = {"until stopped": until_stopped, "quick": lambda subject: tell("done", subject), "slow": slow, "fail": fail}
     run_worker(settings, Database(settings.database_url), handlers, {"tell": lambda: tell("swept", "all")}, stop, sweep_every=2.0)
 
 
@@ -95,10 +100,12 @@ def until(what: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def ask(database: Database, jobs: Jobs, job: str, *subjects: str, group: str = "smiths", generation: int = 0) -> None:
+def ask(
+    database: Database, jobs: Jobs, job: str, *subjects: str, group: str = "smiths", generation: int = 0, long: bool = False
+) -> None:
     with database.writing() as session:
         for subject in subjects:
-            jobs.enqueue(session, job, subject, group=group, generation=generation)
+            jobs.enqueue(session, job, subject, group=group, generation=generation, long=long)
 
 
 # What both queues promise
@@ -335,6 +342,43 @@ def internet_sockets(process: int, *, but: int | None) -> set[str]:
     }
     targets = [os.readlink(file) for file in Path(f"/proc/{process}/fd").iterdir()]
     return {target[8:-1] for target in targets if target.startswith("socket:[")} & listed
+
+
+# Long jobs
+
+
+def test_a_long_job_holds_up_no_other(database: Database, tmp_path: Path) -> None:
+    jobs = EngineJobs(database)
+    with workers(tmp_path):
+        ask(database, jobs, "slow", "film-1", "film-2", long=True)
+        until(lambda: lines(tmp_path, "started"))
+        ask(database, jobs, "quick", "photo-1", "photo-2")
+        until(lambda: {subject for subject, *_ in lines(tmp_path, "done")} == {"photo-1", "photo-2"})
+        assert len(lines(tmp_path, "started")) == 1, "one long job at a time"
+        with database.reading() as session:
+            assert jobs.live_subjects(session, "slow") == {"film-1", "film-2"}
+        (tmp_path / "go").touch()
+        until(lambda: len(lines(tmp_path, "done")) == 4)
+
+
+def test_a_long_job_of_a_dead_worker_goes_on_with_another(database: Database, tmp_path: Path) -> None:
+    with workers(tmp_path, 2) as both:
+        ask(database, EngineJobs(database), "slow", "film", long=True)
+        until(lambda: lines(tmp_path, "started"))
+        (doing,) = [worker for worker in both if str(worker.pid) == lines(tmp_path, "started")[0][1]]
+        doing.kill()
+        until(lambda: len(lines(tmp_path, "started")) == 2)
+        (tmp_path / "go").touch()
+        until(lambda: [line[0] for line in lines(tmp_path, "done")] == ["film"])
+
+
+def test_a_long_job_that_stops_with_its_worker_is_begun_anew_by_the_next(database: Database, tmp_path: Path) -> None:
+    ask(database, EngineJobs(database), "until stopped", "film", long=True)
+    for times in (1, 2):
+        with workers(tmp_path) as (worker,):
+            until(lambda times=times: len(lines(tmp_path, "started")) == times)  # type: ignore[misc]
+            worker.terminate()
+            assert worker.wait(15) == 0
 
 
 if __name__ == "__main__":

@@ -4,21 +4,26 @@ Hostile code runs in the decoder's place, behind the decoder's own walls. It fir
 what fails behind them would work otherwise.
 """
 
+import contextlib
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from app.ingest import decoding
+from app.ingest.decoder.limits import FILM_MEMORY
 from app.ingest.decoding import Decoded, Decoder, NotDecoded
+from app.ingest.filming import Filming
+from tests.made_films import film
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
 
@@ -67,13 +72,14 @@ attempts = {{
     "memory that runs": lambda: call((9, 222), 0, 4096, 7, 0x22, -1, 0),
     "io_uring": lambda: call((425, 425), 1, buffer),
     "limits": lambda: call((302, 261), 0, 4, struct.pack("QQ", 0, 0), 0),
+    "limits of parent": lambda: call((302, 261), parent, 4, None, buffer),
     "traceable again": lambda: call((157, 167), 4, 1, 0, 0, 0),
     "another program": lambda: os.execv("/bin/true", ["true"]),
 }}
 {walls}
 result = {{}}
 for name, attempt in attempts.items():
-    if name == "another program" and not {walls!r}:
+    if name == "another program" and {can_leave}:
         continue  # it would work, and nothing would be told
     try:
         attempt()
@@ -92,11 +98,11 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def attack(walls: str, *, port: int, folder: Path) -> dict[str, str]:
-    """What each attempt came to."""
+def attack(walls: str, *, port: int, folder: Path, can_leave: bool = False) -> dict[str, str]:
+    """What each attempt came to. Where it could become another program (`can_leave`) that is not tried."""
     key = folder / "master.key"
     key.write_text("secret")
-    program = HOSTILE.format(folder=str(DECODER), walls=walls, port=port, key=str(key))
+    program = HOSTILE.format(folder=str(DECODER), walls=walls, port=port, key=str(key), can_leave=can_leave)
     run = subprocess.run(
         [sys.executable, "-I", "-c", program], capture_output=True, timeout=30, env=decoding.ENVIRONMENT, check=False
     )
@@ -116,7 +122,7 @@ def attack_free(body: str) -> str:
 
 
 def test_without_walls_the_attacks_work(listening: int, tmp_path: Path) -> None:
-    worked = {name for name, what in attack("", port=listening, folder=tmp_path).items() if what == "done"}
+    worked = {name for name, what in attack("", port=listening, folder=tmp_path, can_leave=True).items() if what == "done"}
     assert worked >= {
         "key file", "key file by openat", "list folder", "write file", "memory file", "environ of parent", "signal to parent",
         "connect", "unix socket", "new process", "memory that runs",
@@ -125,7 +131,7 @@ def test_without_walls_the_attacks_work(listening: int, tmp_path: Path) -> None:
 
 def test_behind_both_walls_every_attack_fails(listening: int, tmp_path: Path) -> None:
     result = attack(BOTH, port=listening, folder=tmp_path)
-    assert len(result) == 19 and set(result.values()) == {"refused"}, result
+    assert len(result) == 20 and set(result.values()) == {"refused"}, result
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
 
 
@@ -141,6 +147,106 @@ def test_landlock_alone_keeps_the_keys(listening: int, tmp_path: Path) -> None:
     for name in ("key file", "key file by openat", "list folder", "write file", "environ of parent", "memory of parent", "ptrace",
                  "memory of parent by call", "connect", "signal to parent", "another program"):  # fmt: skip
         assert result[name] == "refused", name
+
+
+AROUND_FFMPEG = "sandbox.close_files_around_program(program=(), largest_file=1000); assert sandbox.close_calls(program=True)"
+LOADING = {"memory that runs", "limits"}
+"""What a program may do that is loaded behind the walls: have memory that runs, and lower its own limits."""
+
+
+def test_behind_the_walls_around_ffmpeg_every_attack_fails_too(listening: int, tmp_path: Path) -> None:
+    if not has_landlock():
+        pytest.skip("this kernel has no Landlock")
+    result = attack(AROUND_FFMPEG, port=listening, folder=tmp_path)
+    assert len(result) == 20 and {name for name, what in result.items() if what != "refused"} == LOADING, result
+    assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
+
+
+def test_the_list_of_calls_around_ffmpeg_keeps_others_safe_alone(listening: int, tmp_path: Path) -> None:
+    result = attack(PROMISE + "assert sandbox.close_calls(program=True)", port=listening, folder=tmp_path, can_leave=True)
+    for name in ("connect", "unix socket", "ptrace", "memory of parent by call", "signal to parent", "limits of parent", "new process",
+                 "handle on parent", "io_uring", "traceable again"):  # fmt: skip
+        assert result[name] == "refused", name
+
+
+HOSTILE_PROGRAM = """
+read key < {key} && echo key
+: > {key}.new && echo new
+kill -0 $PPID && echo signal
+(echo child)
+exec /bin/echo program
+"""
+
+
+def test_a_program_in_the_place_of_ffmpeg_gets_nowhere(tmp_path: Path) -> None:
+    """The same by the way that films go: a shell is started as ffmpeg would be, and told what to do."""
+    if not has_landlock():
+        pytest.skip("this kernel has no Landlock")
+    key = tmp_path / "master.key"
+    key.write_text("secret\n")
+    script = HOSTILE_PROGRAM.format(key=key)
+    free = subprocess.run(["/bin/sh", "-c", script], capture_output=True, timeout=30, check=True)
+    assert free.stdout.split() == [b"key", b"new", b"signal", b"child", b"program"]
+    (tmp_path / "master.key.new").unlink()
+    for attempt in script.strip().splitlines():
+        command = Filming(Decoder()).command("/bin/sh", ["-c", f"{attempt}; echo went on; set"], size=0)
+        walled = subprocess.run(command, env={"KINFOLD_MASTER_KEY": "secret"}, capture_output=True, timeout=30, check=False)
+        said = walled.stdout.decode()
+        assert not set(said.split()) & {"key", "new", "signal", "child", "program"}, attempt
+        assert "KINFOLD" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
+
+
+BUSY = """
+import sys
+sys.path.insert(0, {project!r})
+from app.ingest.decoding import Decoder
+from app.ingest.filming import Filming
+data = open({film!r}, "rb").read()
+Filming(Decoder()).make([data], container="mov", group="a", size=len(data), keep=lambda made: print(made.name, flush=True))
+"""
+
+
+def test_ffmpeg_is_walled_in_with_every_thread_and_dies_with_its_worker(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(film("-c:v", "mpeg4", picture="testsrc2=size=1280x720:rate=30:duration=20", sound=None))
+    program = BUSY.format(project=str(DECODER.parents[2]), film=str(tmp_path / "film"))
+    worker = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    try:
+        assert worker.stdout is not None and worker.stdout.readline() == b"grid\n" and worker.stdout.readline() == b"screen\n"
+        until(lambda: ffmpeg_of(worker.pid) is not None)
+        ffmpeg = ffmpeg_of(worker.pid)
+        assert ffmpeg is not None
+        for task in (ffmpeg / "task").iterdir():
+            status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+            assert (status["Seccomp"].strip(), status["NoNewPrivs"].strip()) == ("2", "1")
+        limits = (ffmpeg / "limits").read_text()
+        assert re.search(r"Max core file size +0 +0", limits) and re.search(
+            rf"Max data size +{FILM_MEMORY} +{FILM_MEMORY}", limits
+        )
+        assert (ffmpeg / "environ").read_bytes() == b"LC_ALL=C\0"
+        files = {os.readlink(file).split(":")[0] for file in (ffmpeg / "fd").iterdir()}
+        assert files == {"/memfd", "pipe"} or files == {"/memfd", "pipe", "anon_inode"}
+    finally:
+        worker.kill()
+        worker.wait()
+    until(lambda: not ffmpeg.exists() or "State:\tZ" in (ffmpeg / "status").read_text())
+
+
+def ffmpeg_of(parent: int) -> Path | None:
+    """The ffmpeg that a process has started and that makes a film just now."""
+    for found in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            child = f"PPid:\t{parent}\n" in (found / "status").read_text()
+            if child and b"libx264" in (found / "cmdline").read_bytes() and b"decoder" not in (found / "cmdline").read_bytes():
+                return found
+    return None
+
+
+def until(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < end, "waited for nothing"
+        time.sleep(0.02)
 
 
 def a_jpeg() -> bytes:

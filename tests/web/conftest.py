@@ -48,6 +48,9 @@ class Says:
 
     answer: Decoded | NotDecoded = field(default_factory=lambda: made())
 
+    def stand_by(self) -> None:
+        pass
+
     def decode(self, data: bytes | Iterable[bytes], *, group: str, size: int) -> Decoded | NotDecoded:
         arrived = data if isinstance(data, bytes) else b"".join(data)
         assert group and len(arrived) == size

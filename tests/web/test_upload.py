@@ -151,7 +151,7 @@ def test_a_refused_photo_says_why_and_can_be_dismissed_or_tried_again(
     photo = send(phone, album, (A, "IMG_1.jpg")).get_json()["photos"][0]["id"]
     work(smiths.house, NotDecoded("too-slow"))
     assert photos(phone, album)[0] | {"state": "refused", "reason": "too-slow", "can_retry": True} == photos(phone, album)[0]
-    assert "This picture took too long" in phone.get(f"/albums/{album}").text
+    assert "This file took too long" in phone.get(f"/albums/{album}").text
     assert phone.send(f"/photos/{photo}/retry").status_code == 303
     assert photos(phone, album)[0]["state"] == "received"
     work(smiths.house, NotDecoded("too-slow"))

@@ -8,6 +8,14 @@ SCANS = 200  # a progressive JPEG has about ten
 SEGMENTS = 10_000  # of a JPEG, 64 kB each at most
 CHUNKS = 100_000  # of a PNG, which is often cut into pieces of 8 kB
 
+FILM_MEMORY = 2 << 30  # bytes of private memory of ffmpeg; what it reads and writes is not in it
+FILM_CPU_SECONDS = 4 * 3600  # of one run of ffmpeg
+FILM_OPEN_FILES = 32
+FILM_ROOM = 512 << 20  # bytes that what is made of a film may have beyond the size of the upload
+FILM_BOXES = 100_000  # boxes or elements of a film's container that are looked at
+READING_SECONDS = 20  # for all of that
+FILM_DEPTH = 12  # how deep they lie in each other
+
 GRID_EDGE = 480  # px
 SCREEN_EDGE = 1920  # px
 ANSWER_ROOM = 256 << 20  # bytes of renditions that one answer may have beyond the size of the upload
@@ -29,3 +37,7 @@ class Refusal(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NotClean(Exception):
+    """There is something in a finished file that drawing or playing it does not need."""

@@ -10,6 +10,8 @@ import zlib
 
 from . import canned
 from .limits import CHUNKS
+from .limits import NotClean as NotClean
+from .prove_film import prove_film
 
 TURNS = {canned.orientation(value): value for value in range(1, 9)}
 SAYINGS = {canned.JFIF, *TURNS, *(canned.profile_segment(name) for name in canned.PROFILES)}
@@ -19,12 +21,12 @@ SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
-class NotClean(Exception):
-    """There is something in the file that drawing it does not need."""
-
-
-def prove(mime: str, data: bytes) -> tuple[int, int]:
-    """Width and height of a clean `image/jpeg` or `image/png`; raises `NotClean` for anything else."""
+def prove(mime: str, data: bytes | memoryview) -> tuple[int, int]:
+    """Width and height of a clean `image/jpeg`, `image/png` or `video/mp4`; raises `NotClean` for anything else."""
+    if mime == "video/mp4":
+        film = prove_film(data)
+        return film.width, film.height
+    data = bytes(data)
     try:
         if mime == "image/jpeg":
             return prove_jpeg(data)

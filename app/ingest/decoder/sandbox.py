@@ -1,4 +1,4 @@
-"""Closing the doors behind the decoder: afterwards it can compute, read its pipe and write its pipe.
+"""Closing the doors behind whoever reads a file of strangers: afterwards it can compute, read what it was given, and answer.
 
 Two walls that do not depend on each other, both without root, by ctypes:
 - Landlock (Linux 5.13; linux/landlock.h, https://docs.kernel.org/userspace-api/landlock.html): no file, no TCP,
@@ -7,24 +7,30 @@ Two walls that do not depend on each other, both without root, by ctypes:
   loaded. A kernel without Landlock is closed by it alone.
 
 Around both: no core dumps, no new files, no file ever written, a limit of memory, nobody may trace it.
+
+ffmpeg is another program, so behind the same walls there are two gaps for it: Landlock lets it be run and its libraries be read, and
+nothing else of the disk; the list of calls has those by which a program is started and loaded. It dies with whoever started it.
 """
 
 import ctypes
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
+from collections.abc import Sequence
 from errno import ENOSYS, EPERM
 
-from .limits import CPU_SECONDS, MEMORY
+from .limits import CPU_SECONDS, FILM_CPU_SECONDS, FILM_MEMORY, FILM_OPEN_FILES, MEMORY
 
 # linux/prctl.h
-PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_VMA = 4, 15, 38, 0x53564D41
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NAME, PR_SET_NO_NEW_PRIVS, PR_SET_VMA = 1, 4, 15, 38, 0x53564D41
 
 # linux/landlock.h: the system calls have the same numbers everywhere.
-LANDLOCK_CREATE_RULESET, LANDLOCK_RESTRICT_SELF = 444, 446
-LANDLOCK_CREATE_RULESET_VERSION = 1
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_RULE_PATH_BENEATH = 1, 1
+LANDLOCK_ACCESS_FS_EXECUTE, LANDLOCK_ACCESS_FS_READ_FILE = 1 << 0, 1 << 2
 # How many rights over files each version of the interface knows, as bits from the lowest.
 LANDLOCK_FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 
@@ -52,13 +58,28 @@ ALLOWED = {
     "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "getrusage": (98, 165), "sysinfo": (99, 179),
     "getcpu": (309, 168), "restart_syscall": (219, 128), "setitimer": (38, 103), "membarrier": (324, 283),
 }  # fmt: skip
+# What the loader of a program and ffmpeg need beside these. Files are opened only where Landlock lets them.
+ALLOWED_TO_PROGRAM = {
+    "execve": (59, 221), "arch_prctl": (158, None), "set_tid_address": (218, 96), "access": (21, None), "faccessat": (269, 48),
+    "openat": (257, 56), "newfstatat": (262, 79), "pread64": (17, 67), "dup": (32, 23),
+    "fcntl": (72, 25), "ioctl": (16, 29), "poll": (7, None), "ppoll": (271, 73), "readlink": (89, None), "readlinkat": (267, 78),
+    "uname": (63, 160), "ftruncate": (77, 46),
+}  # fmt: skip
 CLONE, CLONE3, MMAP, MPROTECT, TGKILL, PRCTL = (56, 220), (435, 435), (9, 222), (10, 226), (234, 131), (157, 167)
+PRLIMIT64 = (302, 261)
 
 
 class _RulesetAttr(ctypes.Structure):
     """struct landlock_ruleset_attr; older kernels know only its beginning."""
 
     _fields_ = (("files", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+
+
+class _PathBeneathAttr(ctypes.Structure):
+    """struct landlock_path_beneath_attr."""
+
+    _pack_ = 1
+    _fields_ = (("access", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
 
 class _Program(ctypes.Structure):
@@ -69,22 +90,29 @@ class _Program(ctypes.Structure):
 
 def close_files() -> bool:
     """Raise the first wall, and set the limits. True when the kernel has Landlock and it holds for the whole process."""
+    return _close_files(limits={"FSIZE": 0, "NOFILE": 0, "CPU": CPU_SECONDS, "DATA": MEMORY})  # files that are open stay so
+
+
+def close_files_around_program(*, program: Sequence[str], largest_file: int) -> bool:
+    """The same for a program about to be started here: of all files it may run and read only those of `program`, files or folders, and
+    none that it writes becomes larger than this many bytes. It ends when its parent does."""
+    if sys.platform == "linux":
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    limits = {"FSIZE": largest_file, "NOFILE": FILM_OPEN_FILES, "CPU": FILM_CPU_SECONDS, "DATA": FILM_MEMORY}
+    return _close_files(limits=limits, program=program)
+
+
+def _close_files(*, limits: dict[str, int], program: Sequence[str] = ()) -> bool:
     if sys.platform == "linux":
         _prctl(PR_SET_DUMPABLE, 0)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    closed = _landlock()
-    for what, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 0),  # those that are open stay so
-        (resource.RLIMIT_CPU, CPU_SECONDS),
-        (resource.RLIMIT_DATA, MEMORY),
-    ):
-        resource.setrlimit(what, (most, most))
+    closed = _landlock(program)
+    for what, most in {"CORE": 0, **limits}.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
     return closed
 
 
-def _landlock() -> bool:
+def _landlock(program: Sequence[str] = ()) -> bool:
     if sys.platform != "linux":
         return False
     libc = _libc()
@@ -100,40 +128,52 @@ def _landlock() -> bool:
     ruleset = libc.syscall(LANDLOCK_CREATE_RULESET, ctypes.byref(attr), known, 0)
     if ruleset < 0:
         return False
+    for path in filter(os.path.exists, program):
+        place = os.open(path, os.O_PATH)
+        rule = _PathBeneathAttr(access=LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE, folder=place)
+        libc.syscall(LANDLOCK_ADD_RULE, ruleset, LANDLOCK_RULE_PATH_BENEATH, ctypes.byref(rule), 0)
+        os.close(place)
     closed = libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0
     os.close(ruleset)
     return bool(closed)
 
 
-def close_calls() -> bool:
-    """Raise the second wall: for all threads, and for good. True when the kernel has it."""
+def close_calls(*, program: bool = False) -> bool:
+    """Raise the second wall: for all threads, and for good. With `program`, another program can still be started here; the wall stands
+    around that too. True when the kernel has it."""
     machine = platform.machine()
     if sys.platform != "linux" or machine not in AUDIT_ARCHES:
         return False
-    code = _filter(AUDIT_ARCHES[machine], column=list(AUDIT_ARCHES).index(machine))
-    program = _Program(length=len(code) // 8, filter=code)
-    done = _libc().syscall(SECCOMP[machine], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(program))
+    code = _filter(AUDIT_ARCHES[machine], column=list(AUDIT_ARCHES).index(machine), program=program)
+    filtering = _Program(length=len(code) // 8, filter=code)
+    done = _libc().syscall(SECCOMP[machine], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(filtering))
     return bool(done == 0)
 
 
-def _filter(arch: int, *, column: int) -> bytes:
+def _filter(arch: int, *, column: int, program: bool) -> bytes:
     """The allow-list as classic BPF: an instruction is an operation, two jumps (if true, if false) and a number."""
     refuse = _op(RETURN, RET_ERRNO | EPERM)
     allow = _op(RETURN, RET_ALLOW)
     code = [_op(LOAD, ARCH), _op(EQUAL, arch, 1, 0), _op(RETURN, RET_KILL_PROCESS), _op(LOAD, NUMBER)]
     if column == 0:
         code += [_op(AT_LEAST, X32_BIT, 0, 1), _op(RETURN, RET_KILL_PROCESS)]
-    for numbers in ALLOWED.values():
-        code += [_op(EQUAL, numbers[column], 0, 1), allow]
+    allowed = [*ALLOWED.values(), *(ALLOWED_TO_PROGRAM.values() if program else ())]
+    for number in (numbers[column] for numbers in allowed):
+        if number is not None:  # a call that this machine has by its newer name only
+            code += [_op(EQUAL, number, 0, 1), allow]
     # glibc asks for clone3 first, whose flags can't be seen from here, and is content with clone.
     code += [_op(EQUAL, CLONE3[column], 0, 1), _op(RETURN, RET_ERRNO | ENOSYS)]
     # A thread, but no process.
     code += [_op(EQUAL, CLONE[column], 0, 4), _op(LOAD, _argument(0)), _op(ANY_BIT, CLONE_THREAD, 0, 1), allow, refuse]
-    # Memory, but none that runs.
+    # Memory, but none that runs, unless it is where a program is loaded to.
+    runs = 0 if program else PROT_EXEC
     for numbers in (MMAP, MPROTECT):
-        code += [_op(EQUAL, numbers[column], 0, 4), _op(LOAD, _argument(2)), _op(ANY_BIT, PROT_EXEC, 1, 0), allow, refuse]
+        code += [_op(EQUAL, numbers[column], 0, 4), _op(LOAD, _argument(2)), _op(ANY_BIT, runs, 1, 0), allow, refuse]
     # A signal to itself, so that abort() can end it.
     code += [_op(EQUAL, TGKILL[column], 0, 4), _op(LOAD, _argument(0)), _op(EQUAL, os.getpid(), 0, 1), allow, refuse]
+    # Its own limits, which it can only lower.
+    if program:
+        code += [_op(EQUAL, PRLIMIT64[column], 0, 4), _op(LOAD, _argument(0)), _op(EQUAL, 0, 0, 1), allow, refuse]
     # Names of threads and of memory.
     code += [_op(EQUAL, PRCTL[column], 0, 5), _op(LOAD, _argument(0))]
     code += [_op(EQUAL, PR_SET_NAME, 1, 0), _op(EQUAL, PR_SET_VMA, 0, 1), allow, refuse]

@@ -35,6 +35,22 @@ def sniff(data: bytes) -> str:
     raise Refusal("not-a-picture")
 
 
+def film(data: bytes) -> str | None:
+    """The container of a film by ffmpeg's name, as its first bytes tell it: `mov`, `matroska`, `avi`, `mpegts`, `mpeg`; "" for one that
+    is not read here, None for what is no film."""
+    try:
+        sniff(data)
+    except Refusal as refusal:
+        if refusal.reason != "film":
+            return None
+    else:
+        return None
+    known = {b"\x1a\x45\xdf\xa3": "matroska", b"RIFF": "avi", b"\0\0\1\xba": "mpeg"}
+    if data[4:8] in FILM_BOXES | {b"ftyp"}:
+        return "mov"
+    return known.get(data[:4]) or ("mpegts" if _is_transport_stream(data) else "")
+
+
 def _by_brand(data: bytes) -> str:
     """The `ftyp` box names what a file claims to be first, and then what it can also be read as."""
     size = min(max(int.from_bytes(data[:4], "big"), 16), 512)

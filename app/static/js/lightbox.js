@@ -3,6 +3,8 @@
 import PhotoSwipe from "../vendor/photoswipe/photoswipe.esm.min.js";
 import fresh from "./fresh.js";
 
+const CONTROLS = 80; // pixels at the bottom of a video that are its own
+
 const sheet = new Promise((resolve, reject) => {
   const link = document.createElement("link");
   link.rel = "stylesheet";
@@ -16,6 +18,8 @@ function slide(link) {
   const image = link.querySelector("img");
   const width = Number(link.dataset.screenWidth);
   return {
+    type: link.dataset.play ? "film" : "image",
+    play: link.dataset.play,
     src: link.dataset.screen,
     msrc: image.currentSrc || image.src,
     width: width,
@@ -50,6 +54,25 @@ function open(grid, links, index) {
     arrowNextSVG: word(words.next),
   });
   const current = () => links[pswp.currIndex];
+
+  // A video is itself, with its own controls; a swipe over them is theirs. Out of sight it stops.
+  pswp.on("contentLoad", (event) => {
+    const { content } = event;
+    if (content.type !== "film") return;
+    event.preventDefault();
+    const { play, src, alt, width, height } = content.data;
+    content.element = Object.assign(document.createElement("video"), {
+      className: "pswp__film", controls: true, playsInline: true, preload: "none", poster: src, src: play, width, height,
+    });
+    content.element.setAttribute("aria-label", alt);
+    content.state = "loaded";
+    content.onLoaded();
+  });
+  pswp.on("contentDeactivate", ({ content }) => { if (content.type === "film") content.element.pause(); });
+  pswp.on("pointerDown", (event) => {
+    const film = event.originalEvent.target.closest(".pswp__film");
+    if (film && event.originalEvent.clientY > film.getBoundingClientRect().bottom - CONTROLS) event.preventDefault();
+  });
 
   pswp.on("uiRegister", () => {
     pswp.ui.registerElement({

@@ -163,6 +163,7 @@ export default function upload(form) {
         const photo = known.get(file.id) || { state: "ready" }; // what is ready need not be listed
         file.state = photo.state;
         file.reason = photo.reason;
+        file.progress = photo.progress;
       }
       draw();
     } catch { /* no connection: the next question may get through */ }
@@ -264,7 +265,10 @@ export default function upload(form) {
       state.textContent =
         file.state === "refused"
           ? say("reason-" + file.reason)
-          : say("file-" + file.state, { share: Math.round(100 * file.share) });
+          : say(file.progress && file.state === "received" ? "file-preparing" : "file-" + file.state, {
+              share: Math.round(100 * file.share),
+              progress: file.progress,
+            });
     });
   }
 

@@ -1,0 +1,479 @@
+"""Films: whatever comes in, what goes out plays everywhere, is the right way up, and has nothing in it but picture and sound."""
+
+import io
+import json
+import re
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app.ingest.decoder import containers, sniff
+from app.ingest.decoder.limits import NotClean, Refusal
+from app.ingest.decoder.prove import prove
+from app.ingest.decoder.prove_film import prove_film
+from app.ingest.decoding import Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
+from app.ingest.filming import Filming, understand
+from app.jobs.port import Stopping
+from tests.made_films import CANARY, FLAG, apple_words, box, film, needs, turned, what_exiftool_finds, with_boxes
+
+SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a film: the answer, and the bytes of each rendition."""
+
+    answer: Decoded | NotDecoded
+    renditions: dict[str, bytes]
+    mimes: dict[str, str]
+
+    @property
+    def decoded(self) -> Decoded:
+        assert isinstance(self.answer, Decoded), self.answer
+        return self.answer
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    decoder = Decoder()
+    yield decoder
+    decoder.close()
+
+
+def make(decoder: Decoder, data: bytes, filming: Filming | None = None) -> Made:
+    renditions: dict[str, bytes] = {}
+    mimes: dict[str, str] = {}
+
+    def keep(made: MadeRendition) -> None:
+        renditions[made.name], mimes[made.name] = bytes(made.data), made.mime
+        assert prove(made.mime, made.data) == (made.width, made.height)
+
+    container = sniff.film(data[: 64 << 10])
+    answer = (filming or Filming(decoder)).make([data], container=container or "", group="a", size=len(data), keep=keep)
+    return Made(answer, renditions, mimes)
+
+
+def probe(data: bytes) -> list[dict[str, str]]:
+    """The streams of a film, as another ffprobe sees them."""
+    program = [needs("ffprobe"), "-loglevel", "error", "-show_streams", "-of", "json", "-"]
+    said = subprocess.run(program, input=data, capture_output=True, check=True, timeout=60).stdout
+    streams: list[dict[str, str]] = json.loads(said)["streams"]
+    return streams
+
+
+def first_frame(data: bytes) -> Image.Image:
+    """The first frame of a film, as another ffmpeg shows it."""
+    program = [needs("ffmpeg"), "-loglevel", "error", "-i", "-", "-frames:v", "1", "-c:v", "png", "-f", "image2pipe", "-"]
+    shown = subprocess.run(program, input=data, capture_output=True, check=True, timeout=60).stdout
+    return Image.open(io.BytesIO(shown)).convert("RGB")
+
+
+KINDS = {
+    "mp4 h264": ("mp4", ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"), "h264"),
+    "mov hevc": ("mov", ("-c:v", "libx265", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p", "-tag:v", "hvc1"), "hevc"),
+    "mov prores": ("mov", ("-c:v", "prores_ks", "-c:a", "pcm_s16le"), "h264"),
+    "m4v hevc hev1": ("m4v", ("-c:v", "libx265", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p", "-f", "mp4"), "hevc"),
+    "3gp h263": ("3gp", ("-c:v", "h263", "-s", "176x144", "-c:a", "libopencore_amrnb", "-ar", "8000", "-ac", "1"), "h264"),
+    "webm vp9": ("webm", ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-c:a", "libopus"), "h264"),
+    "webm vp8": ("webm", ("-c:v", "libvpx", "-c:a", "libvorbis"), "h264"),
+    "webm av1": ("webm", ("-c:v", "libsvtav1", "-preset", "12", "-c:a", "libopus"), "h264"),
+    "mp4 av1": ("mp4", ("-c:v", "libsvtav1", "-preset", "12"), "h264"),
+    "mkv h264": ("mkv", ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "flac"), "h264"),
+    "mkv h264 10 bit": ("mkv", ("-c:v", "libx264", "-pix_fmt", "yuv420p10le"), "h264"),
+    "avi mpeg4": ("avi", ("-c:v", "mpeg4", "-c:a", "mp3"), "h264"),
+    "avi mjpeg": ("avi", ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-c:a", "pcm_s16le"), "h264"),
+    "mts h264": ("mts", ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "ac3"), "h264"),
+    "mpeg": ("mpg", ("-c:v", "mpeg2video", "-r", "25", "-c:a", "mp2"), "h264"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_film_becomes_one_that_plays(decoder: Decoder, kind: str) -> None:
+    ending, arguments, kept = KINDS[kind]
+    made = make(decoder, film(*arguments, "-metadata", f"title={CANARY}", "-metadata", f"comment={CANARY}", ending=ending))
+    assert set(made.renditions) == {"grid", "screen", "play", "full"}, made.answer
+    assert made.mimes == {"grid": "image/jpeg", "screen": "image/jpeg", "play": "video/mp4", "full": "video/mp4"}
+    assert 900 <= (made.decoded.duration or 0) <= 1200
+    for name, codec in (("play", "h264"), ("full", kept)):
+        data = made.renditions[name]
+        picture, sound = probe(data)
+        assert (picture["codec_name"], sound["codec_name"]) == (codec, "aac")
+        if name == "play":
+            assert (picture["pix_fmt"], picture["profile"]) == ("yuv420p", "High")
+        assert data.index(b"moov") < data.index(b"mdat"), "it begins to play before it is all there"
+        assert CANARY.encode() not in data and b"x264" not in data and b"x265" not in data and b"Lav" not in data
+        assert what_exiftool_finds(data) == []
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_it_is_the_right_way_up(decoder: Decoder, degrees: int) -> None:
+    made = make(decoder, turned(degrees))
+    size, red = {
+        0: ((160, 96), (20, 20)),
+        90: ((96, 160), (20, 140)),
+        180: ((160, 96), (140, 76)),
+        270: ((96, 160), (76, 20)),
+    }[degrees]
+    assert (made.decoded.width, made.decoded.height) == size
+    pictures = [
+        Image.open(io.BytesIO(made.renditions["screen"])),
+        *(first_frame(made.renditions[name]) for name in ("play", "full")),
+    ]
+    for picture in pictures:
+        assert picture.size == size
+        right, wrong = picture.getpixel(red), picture.getpixel((size[0] - 1 - red[0], size[1] - 1 - red[1]))
+        assert isinstance(right, tuple) and isinstance(wrong, tuple)
+        assert right[0] > 200 and right[2] < 60, f"red where it should be: {right}"
+        assert wrong[2] > 200 and wrong[0] < 60, f"blue on the other side: {wrong}"
+
+
+def test_a_bright_film_is_shown_as_ordinary_screens_do(decoder: Decoder) -> None:
+    """Grey of 203 nits, which is white on paper, in HLG and in PQ: neither washed out nor dark."""
+    for transfer, level in (("arib-std-b67", 0.75), ("smpte2084", 0.58)):
+        grey = round((64 + 876 * level) / 4)
+        colours = f"hdr-opt=0:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:log-level=error"
+        bright = film(
+            "-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params", colours, "-tag:v", "hvc1",
+            "-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc",
+            picture=f"color=black:size=96x64:rate=15:duration=1,format=yuv420p10le,geq=lum={4 * grey}:cb=512:cr=512", sound=None,
+        )  # fmt: skip
+        made = make(decoder, bright)
+        (picture,) = probe(made.renditions["play"])
+        assert (picture["color_transfer"], picture["pix_fmt"]) == ("bt709", "yuv420p")
+        for shown in (first_frame(made.renditions["play"]), Image.open(io.BytesIO(made.renditions["screen"]))):
+            pixel = shown.getpixel((48, 32))
+            assert isinstance(pixel, tuple)
+            assert min(pixel) > 120 and max(pixel) < 250 and max(pixel) - min(pixel) < 8, f"{transfer}: {pixel}"
+        assert probe(made.renditions["full"])[0]["color_transfer"] == transfer, "what is kept is as it was"
+
+
+def test_large_films_become_smaller_to_play_and_stay_as_they_are_to_keep(decoder: Decoder) -> None:
+    large = film(
+        "-pix_fmt", "yuv420p", "-preset", "ultrafast", picture="testsrc2=size=2560x1440:rate=120:duration=0.2", sound=None
+    )
+    made = make(decoder, large)
+    play, full = probe(made.renditions["play"])[0], probe(made.renditions["full"])[0]
+    assert (play["width"], play["height"]) == (1920, 1080) and (full["width"], full["height"]) == (2560, 1440)
+    rate = [float(part) for part in play["avg_frame_rate"].split("/")]
+    assert rate[0] / rate[1] <= 61
+    assert (made.decoded.width, made.decoded.height) == (2560, 1440)
+
+
+def test_pixels_that_are_not_square_become_so(decoder: Decoder) -> None:
+    made = make(
+        decoder, film("-c:v", "mpeg4", "-vf", "setsar=16/15", picture="testsrc2=size=90x64:rate=15:duration=1", sound=None)
+    )
+    assert (made.decoded.width, made.decoded.height) == (96, 64)
+
+
+def hiding(tmp_path: Path) -> bytes:
+    """A film as a phone, a camera and a player's library would leave it, all at once."""
+    scripts, chapters = tmp_path / "scripts.srt", tmp_path / "chapters.txt"
+    scripts.write_text(f"1\n00:00:00,000 --> 00:00:00,900\n{CANARY}\n")
+    chapters.write_text(f";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle={CANARY}\n")
+    plain = film(
+        "-map", "0:v", "-map", "0:v", "-map", "1:a", "-map", "1:a", "-map", "2:s", "-map_metadata", "3", "-c:v", "libx264",
+        "-pix_fmt", "yuv420p", "-c:s", "mov_text", "-bsf:v", f"h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+{CANARY}",
+        "-metadata", "creation_time=2024-01-22T10:47:18Z", "-metadata:s:a:0", "language=fra", "-metadata:s:v:0", f"handler_name={CANARY}",
+        before=("-i", str(scripts), "-i", str(chapters)),
+    )  # fmt: skip
+    return with_boxes(
+        plain,
+        apple_words(
+            location_ISO6709=f"+51.3714-000.1977+033.130/{CANARY}",
+            creationdate="2024-01-22T11:47:18+0100",
+            make=CANARY,
+            model=CANARY,
+            content_identifier=CANARY,
+            author=CANARY,
+        ),
+        box(b"udta", box(b"\xa9xyz", struct.pack(">HH", 30, 0), f"+51-000/{CANARY}".encode()), box(b"\xa9cmt", CANARY.encode())),
+        box(b"uuid", bytes.fromhex("be7acfcb97a942e89c71999491e3afac"), b"<exif:GPSLatitude>" + CANARY.encode()),
+        box(b"free", CANARY.encode()),
+    ) + box(b"skip", CANARY.encode())
+
+
+def test_nothing_rides_along(decoder: Decoder, tmp_path: Path) -> None:
+    source = hiding(tmp_path)
+    assert source.count(CANARY.encode()) > 10
+    made = make(decoder, source)
+    for name in ("play", "full"):
+        data = made.renditions[name]
+        assert [stream["codec_type"] for stream in probe(data)] == ["video", "audio"]
+        assert CANARY.encode() not in data and b"2024" not in data and b"+51" not in data
+        assert what_exiftool_finds(data) == []
+    assert CANARY.encode() not in b"".join(made.renditions.values())
+    assert made.decoded.taken_at == datetime(2024, 1, 22, 11, 47, 18)
+    assert made.decoded.pair == CANARY
+    assert set(made.decoded.removed) == {"place", "time", "device", "owner", "description", "film", "sound", "other"}
+
+
+def test_a_film_of_matroska_is_read_too(decoder: Decoder) -> None:
+    tagged = film(
+        "-metadata", f"title={CANARY}", "-metadata", f"location={CANARY}", "-metadata", "creation_time=2024-01-22T10:47:18Z",
+        "-c:v", "libx264", "-pix_fmt", "yuv420p", ending="mkv",
+    )  # fmt: skip
+    made = make(decoder, tagged)
+    assert made.decoded.taken_at == datetime.fromisoformat("2024-01-22T10:47:18+00:00").astimezone().replace(tzinfo=None)
+    assert {"place", "time", "device", "description"} <= set(made.decoded.removed)
+
+
+def test_what_was_cut_off_on_the_phone_is_gone(decoder: Decoder) -> None:
+    """An edit list hides the beginning of this film, red for a second; only the blue half may leave."""
+    plain = film(
+        "-pix_fmt", "yuv420p", "-g", "300", "-bf", "0", sound=None,
+        picture="color=blue:size=96x64:rate=15:duration=2,drawbox=0:0:96:64:red:fill:enable='lt(t,1)'",
+    )  # fmt: skip
+    at = plain.index(b"elst") + 4
+    timescale = struct.unpack_from(">I", plain, plain.index(b"mdhd") + 16)[0]
+    cut = plain[: at + 8] + struct.pack(">Ii", 1000, timescale) + plain[at + 16 :]
+    made = make(decoder, cut)
+    assert 900 <= (made.decoded.duration or 0) <= 1100
+    for name in ("play", "full"):
+        program = [
+            needs("ffmpeg"),
+            "-loglevel",
+            "error",
+            "-ignore_editlist",
+            "1",
+            "-i",
+            "-",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-",
+        ]
+        frames = subprocess.run(program, input=made.renditions[name], capture_output=True, check=True, timeout=60).stdout
+        assert max(frames[::3]) < 100, "a red frame is still in there"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (film(ending="mp4")[:3000], "broken"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "broken"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "broken"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isomffconcat version 1.0\nfile /etc/passwd\n", "broken"),
+        (
+            b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"".join(struct.pack(">I4s", 8 * n, b"moov") for n in range(1000, 0, -1)),
+            "broken",
+        ),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + box(b"free") * 200_000, "broken"),
+        (film("-vn", ending="mp4"), "film-unsupported"),
+        (b"\x1a\x45\xdf\xa3" + bytes(100), "broken"),
+        (b"OggS" + bytes(100), "film-unsupported"),
+    ],
+)
+def test_what_can_not_be_shown_is_refused_with_a_reason(decoder: Decoder, data: bytes, reason: str) -> None:
+    made = make(decoder, data)
+    assert made.answer == NotDecoded(reason)
+    assert made.renditions == {}
+
+
+@pytest.mark.parametrize("size", [0, 0xFFFF])
+def test_sizes_that_lie_harm_nobody(decoder: Decoder, size: int) -> None:
+    plain = film("-c:v", "mpeg4", sound=None)
+    at = plain.index(b"mp4v") + 28
+    assert struct.unpack_from(">HH", plain, at) == (96, 64)
+    made = make(decoder, plain[:at] + struct.pack(">HH", size, size) + plain[at + 4 :])
+    if isinstance(made.answer, Decoded):  # the stream itself says otherwise, and is right
+        assert (made.answer.width, made.answer.height) == (96, 64)
+    else:
+        assert made.answer.reason in ("broken", "too-many-pixels", "film-unsupported", "too-much-memory")
+
+
+def test_a_length_that_lies_is_corrected(decoder: Decoder) -> None:
+    plain = film("-pix_fmt", "yuv420p", sound=None)
+    lying = re.sub(rb"(mvhd.{16}).{4}", lambda found: found[1] + b"\x0f\xff\xff\xff", plain, count=1, flags=re.DOTALL)
+    assert lying != plain
+    assert 900 <= (make(decoder, lying).decoded.duration or 0) <= 1200
+
+
+def test_what_takes_too_long_is_ended(decoder: Decoder) -> None:
+    long = film("-c:v", "mpeg4", picture="testsrc2=size=640x480:rate=30:duration=20", sound=None)
+    began = time.monotonic()
+    assert make(decoder, long, Filming(decoder, wall_seconds=1)).answer == NotDecoded("too-slow")
+    assert time.monotonic() - began < 8
+
+
+def test_it_is_left_at_once_when_the_worker_stops_or_the_film_is_deleted(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ingest.filming.TELL_SECONDS", 0.1)
+    long = film("-c:v", "mpeg4", picture="testsrc2=size=640x480:rate=30:duration=20", sound=None)
+    stop = threading.Event()
+    threading.Timer(1, stop.set).start()
+    with pytest.raises(Stopping):
+        make(decoder, long, Filming(decoder, stop=stop))
+
+    class Deleted(Exception):
+        pass
+
+    def tell(percent: int) -> None:
+        raise Deleted
+
+    with pytest.raises(Deleted):
+        Filming(decoder).make([long], container="mov", group="a", size=len(long), keep=lambda _: None, tell=tell)
+
+
+def test_percent_is_told(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.ingest.filming.TELL_SECONDS", 0.1)
+    told: list[int] = []
+    long = film("-c:v", "mpeg4", picture="testsrc2=size=640x480:rate=30:duration=20", sound=None)
+    Filming(decoder).make([long], container="mov", group="a", size=len(long), keep=lambda _: None, tell=told.append)
+    assert told == sorted(told) and told[0] == 0 and 50 < told[-1] <= 99
+
+
+def test_without_ffmpeg_it_is_our_fault_and_not_the_films(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise RuntimeError
+
+    some = film()
+    monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", missing)
+    with pytest.raises(DecoderMissing):
+        make(decoder, some)
+
+
+def test_the_samples_of_others(decoder: Decoder) -> None:
+    if not SAMPLES.is_dir():
+        pytest.skip("no samples here")
+    refused = {path.name: make(decoder, path.read_bytes()).answer for path in SAMPLES.glob("*.mp4")}
+    assert refused == {"c2pa-rs-nested_moov_1000-c65939.mp4": NotDecoded("broken")}
+    phone = make(decoder, (SAMPLES / "rails-rotated_hdr_video-929175.mov").read_bytes())
+    assert (phone.decoded.width, phone.decoded.height) == (1080, 1920)
+    assert {"place", "time", "device"} <= set(phone.decoded.removed)
+    for name, codec in (("play", "h264"), ("full", "hevc")):
+        assert [stream["codec_name"] for stream in probe(phone.renditions[name])] == [codec]
+        assert what_exiftool_finds(phone.renditions[name]) == []
+        for word in (b"iPhone", b"Apple", b"51.3714", b"2024", b"17.2.1"):
+            assert word not in phone.renditions[name]
+
+
+# --- the proof ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clean(decoder: Decoder) -> bytes:
+    return make(decoder, film("-pix_fmt", "yuv420p", "-c:a", "aac")).renditions["full"]
+
+
+def grown(data: bytes, path: tuple[bytes, ...], more: bytes, *, before: bool = False) -> bytes:
+    """The film with bytes at the end of a box, the sizes of all around it right, and so the places of its samples."""
+    places, at = [], 0
+    for kind in path:
+        at = data.index(kind, at)
+        places.append(at - 4)
+    end = places[-1] + struct.unpack_from(">I", data, places[-1])[0]
+    changed = bytearray(data)
+    for place in places:
+        struct.pack_into(">I", changed, place, struct.unpack_from(">I", data, place)[0] + len(more))
+    for found in re.finditer(b"stco", data[: data.index(b"mdat")]):
+        count = struct.unpack_from(">I", data, found.end() + 4)[0]
+        for n in range(count):
+            where = found.end() + 8 + 4 * n
+            struct.pack_into(">I", changed, where, struct.unpack_from(">I", data, where)[0] + len(more))
+    return bytes(changed[:end]) + more + bytes(changed[end:])
+
+
+def test_the_proof_lets_a_clean_film_through(clean: bytes) -> None:
+    proven = prove_film(clean)
+    assert (proven.width, proven.height, proven.codec) == (96, 64, "avc1") and 900 < proven.duration < 1200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        (b"moov",), (b"moov", b"trak"), (b"moov", b"trak", b"mdia"), (b"moov", b"trak", b"mdia", b"minf"),
+        (b"moov", b"trak", b"mdia", b"minf", b"stbl"), (b"moov", b"trak", b"edts"), (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd"),
+        (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"),
+    ],
+)  # fmt: skip
+def test_the_proof_finds_a_box_at_any_depth(clean: bytes, path: tuple[bytes, ...]) -> None:
+    for more in (box(b"udta", box(b"\xa9xyz", b"x")), box(b"free", CANARY.encode()), box(b"uuid", bytes(16)), b"x"):
+        with pytest.raises(NotClean):
+            prove_film(grown(clean, path, more))
+
+
+def test_the_proof_finds_every_changed_byte_that_says_something(clean: bytes) -> None:
+    media = clean.index(b"mdat") + 4
+    first_unit = media + 4
+
+    def changed(at: int, new: bytes) -> bytes:
+        return clean[:at] + new + clean[at + len(new) :]
+
+    handler, free = clean.index(b"VideoHandler"), clean.index(b"free") + 4
+    for hidden in (
+        clean + b"x",
+        clean + box(b"free"),
+        changed(8, b"qt  "),
+        changed(12, b"2024"),
+        changed(clean.index(b"mvhd") + 8, b"\1"),
+        changed(clean.index(b"tkhd") + 8, b"\1"),
+        changed(clean.index(b"mdhd") + 12, b"\1"),
+        changed(clean.index(b"mdhd") + 24, b"\x15\xc7"),
+        changed(handler, b"Canary"),
+        changed(free, b"C"),
+        changed(clean.index(b"avc1", clean.index(b"stsd")) + 46, b"\4Lavc"),
+        changed(first_unit, b"\x06"),
+        changed(first_unit, b"\x0c"),
+        changed(clean.index(b"avcC") + 12, b"\x06"),
+        changed(clean.index(b"stsz") + 12, b"\0\0\0\1"),
+        changed(clean.index(b"vmhd") + 8, b"x"),
+        clean[:-1],
+        clean.replace(b"mp4a", b"alac"),
+    ):
+        with pytest.raises(NotClean):
+            prove_film(hidden)
+    for end in range(0, len(clean), 97):
+        with pytest.raises(NotClean):
+            prove_film(clean[:end])
+
+
+def test_bytes_between_samples_are_found(clean: bytes) -> None:
+    with pytest.raises(NotClean):
+        prove_film(grown(clean, (b"mdat",), b"hidden"))
+
+
+# --- the reader --------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_reader_never_hangs_and_only_ever_refuses(tmp_path: Path) -> None:
+    """Every byte of the head of a film changed in turn, and the film cut at every length."""
+    sources = [("mov", hiding(tmp_path)[-3000:]), ("matroska", film(ending="mkv", sound=None)[:600])]
+    for container, source in sources:
+        for at in range(len(source)):
+            for wrong in (source[:at] + b"\xff" + source[at + 1 :], source[:at] + b"\0" + source[at + 1 :], source[:at]):
+                try:
+                    containers.read(wrong, container)
+                except Refusal as refusal:
+                    assert refusal.reason == "broken"
+
+
+def test_what_a_film_calls_itself_does_not_deceive() -> None:
+    said = (
+        "Input #0, mov\n  Metadata:\n    title           : x\n                    :   Stream #0:0: Video: h264 (High), yuv420p, 1x1\n"
+        "  Duration: 00:01:02.50, start: 0.000000\n"
+        "  Stream #0:0[0x1](und): Video: mjpeg (Baseline), yuvj420p(pc), 500x500 [SAR 1:1 DAR 1:1], 90k tbr (attached pic)\n"
+        "  Stream #0:1(und): Video: hevc (Main 10) (hvc1 / 0x31637668), yuv420p10le(tv, bt2020nc/bt2020/arib-std-b67), 1920x1080, 9 fps\n"
+        "      Display Matrix: rotation of -90.00 degrees\n"
+    )
+    source = understand(said)
+    assert source is not None
+    assert (source.codec, source.width, source.height, source.transfer, source.seconds) == (
+        "hevc",
+        1080,
+        1920,
+        "arib-std-b67",
+        62,
+    )
+    assert source.plays and not source.is_interlaced
+    assert understand("") is None and FLAG
