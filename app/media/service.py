@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from app.activity import service as activity
 from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
-from app.albums.service import OpenAlbum, lock_album, open_album, remove_objects
+from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
 from app.errors import NotVisible
 from app.jobs.port import Jobs
-from app.media.models import IncomingPart, Photo, PhotoState, Rendition, Upload
+from app.media.models import Incoming, IncomingPart, Photo, PhotoState, Rendition, Upload
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 
@@ -174,6 +174,15 @@ def delete_photos(session: Session, viewer: Member, *, album: str, photos: Seque
     activity.record(session, ActivityKind.PHOTOS_DELETED, by=viewer, at=at, album=album)
     activity.record_deletion(session, DeletionKind.PHOTO, *doomed, at=at)
     return len(doomed)
+
+
+def end_incoming(session: Session, *which: sa.ColumnElement[bool], at: datetime) -> None:
+    """Files that shall not go on arriving: keys and rows now, the objects of their parts by the sweep."""
+    doomed = sa.select(Incoming.id).where(*which)
+    session.execute(doomed.with_for_update())  # or a part that is written down just now would be overlooked
+    parts = sa.delete(IncomingPart).where(IncomingPart.incoming_id.in_(doomed)).returning(IncomingPart.object_name)
+    promise_removal(session, names=session.scalars(parts).all(), at=at)
+    session.execute(sa.delete(Incoming).where(*which))
 
 
 def claimed_objects(session: Session) -> set[str]:
