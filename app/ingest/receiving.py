@@ -119,13 +119,14 @@ def read_files(
 
 
 def read_parts(
-    stream: IO[bytes], *, begin: Callable[[], FileOnItsWay], hear: Callable[[bytes], object]
+    stream: IO[bytes], size: int, *, begin: Callable[[], FileOnItsWay], hear: Callable[[bytes], object]
 ) -> Iterator[FileOnItsWay]:
-    """Cut a body into parts; when the line breaks, what had arrived until then is the last one. `begin` makes the taker of a part, and
-    `hear` gets every byte."""
+    """Cut a body of so many bytes into parts; when the line breaks, what had arrived until then is the last one. `begin` makes the taker
+    of a part, and `hear` gets every byte."""
     part = None
     try:
-        while piece := _next_piece(stream, min(PIECE, PART - (part.size if part else 0))):
+        while piece := _next_piece(stream, min(PIECE, size, PART - (part.size if part else 0))):
+            size -= len(piece)
             part = part or begin()
             part.add(piece)
             hear(piece)
@@ -156,7 +157,7 @@ def join(storage: Storage, album: OpenAlbum, name: str, parts: Mapping[str, Seal
 
 def _next_piece(stream: IO[bytes], most: int) -> bytes:
     try:
-        return stream.read(most)
+        return stream.read(most) if most else b""
     except ClientDisconnected:
         return b""
 

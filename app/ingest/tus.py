@@ -132,7 +132,7 @@ def go_on(upload: str) -> Response:
     if start != arriving.received:
         raise Conflict
     request.max_content_length = arriving.size - arriving.received
-    parts = read_parts(request.stream, begin=partial(_next_part, arriving), hear=checksum.hear)
+    parts = read_parts(request.stream, request.content_length, begin=partial(_next_part, arriving), hear=checksum.hear)
     try:
         for part in checksum.check(parts):
             arriving = _keep(arriving, part)
