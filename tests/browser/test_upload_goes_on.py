@@ -167,7 +167,7 @@ def test_twenty_files_of_which_two_are_bad_end_with_a_sentence(anna: Page) -> No
     files = [(f"IMG_{number:04d}.jpg", pictures.tiny(number)) for number in range(18)]
     pick(anna, *files, ("shopping list.jpg", b"milk, bread"), ("half.jpg", pictures.broken()))
     done(anna, 18, 20)
-    expect(board(anna).get_by_role("status")).to_contain_text("2 could not be used; which and why stands here:")
+    expect(board(anna).get_by_role("status")).to_contain_text("2 could not be used. Which, and why:")
     rows = board(anna).get_by_role("listitem")
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="shopping list.jpg")).to_contain_text("This is not a picture.")
