@@ -10,6 +10,7 @@ from app.albums import views as albums_pages
 from app.config import Settings
 from app.groups import views as groups_pages
 from app.house import House, open_house
+from app.ingest import tus as tus_pages
 from app.ingest import views as ingest_pages
 from app.media import views as media_pages
 from app.ops import commands, metrics
@@ -41,6 +42,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         albums_pages,
         media_pages,
         ingest_pages,
+        tus_pages,
         sharing_pages,
         viewing_pages,
         rights_pages,

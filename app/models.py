@@ -6,7 +6,7 @@ from app.albums.models import Album
 from app.db import Base
 from app.groups.models import Group, Invitation
 from app.instance import Instance
-from app.media.models import Photo, Rendition, Upload
+from app.media.models import Incoming, IncomingPart, Photo, Rendition, Upload
 from app.sharing.models import DeviceRow, Grant, Guest, Link
 from app.storage.models import Removal
 
@@ -20,6 +20,8 @@ __all__ = [
     "Grant",
     "Group",
     "Guest",
+    "Incoming",
+    "IncomingPart",
     "Instance",
     "Invitation",
     "Link",

@@ -8,10 +8,11 @@ from types import TracebackType
 
 class Line:
     """Passes bytes on both ways. So many `lose_answers` are swallowed whole, and the line with them; `cut_after` so many bytes back, it
-    breaks."""
+    breaks; `cut` breaks everything that is under way."""
 
-    def __init__(self, port: int) -> None:
-        self._server = port
+    def __init__(self, port: int = 0) -> None:
+        self.server = port
+        self._ends: list[socket.socket] = []
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._door.getsockname()[1])
         self.lose_answers = 0
@@ -25,11 +26,16 @@ class Line:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._door.close()
 
+    def cut(self) -> None:
+        ends, self._ends = self._ends, []
+        _hang_up(*ends)
+
     def _listen(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._door.accept()
-                server = socket.create_connection(("127.0.0.1", self._server))
+                server = socket.create_connection(("127.0.0.1", self.server))
+                self._ends += [client, server]
                 for work in (self._there, self._back):
                     threading.Thread(target=work, args=(client, server), daemon=True).start()
 

@@ -16,6 +16,11 @@ from app.errors import NotVisible, Refused, TooOften
 from app.security.passwords import Passwords, check_new_password
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
 from app.security.viewer import Member, Nobody, Role, Viewer
+from app.storage.models import Removal
+
+# The room of these tables is above this one.
+_INCOMING = sa.table("incoming", sa.column("id"), sa.column("member_id"))
+_PART = sa.table("incoming_part", sa.column("incoming_id"), sa.column("object_name"))
 
 _PURPOSE = {AddressKind.SET_UP: Purpose.SET_UP, AddressKind.RESET: Purpose.RESET}
 
@@ -211,8 +216,12 @@ def names_of(session: Session, viewer: Member, *, members: Collection[str]) -> d
 
 
 def delete_account(session: Session, *, account: str, at: datetime) -> None:
-    """Forget a member. Sign-ins, one-time addresses and invitations go with the row; what they made for the group stays."""
+    """Forget a member. Sign-ins, one-time addresses, invitations and files that are still arriving go with the row; what they made for
+    the group stays."""
     activity.record_deletion(session, DeletionKind.MEMBER, account, at=at)
+    parts = sa.select(_PART.c.object_name).join(_INCOMING, _INCOMING.c.id == _PART.c.incoming_id)
+    arrived = session.scalars(parts.where(_INCOMING.c.member_id == account))
+    session.add_all(Removal(name=name, created_at=at) for name in arrived.all())
     session.execute(sa.delete(Account).where(Account.id == account))
 
 

@@ -139,6 +139,12 @@ def drop_old_uploads(house: House) -> None:
         service.drop_old_uploads(session, jobs=house.jobs, at=house.clock.now())
 
 
+def drop_expired_uploads(house: House) -> None:
+    """A sweep: what has arrived of a file is kept for a day after its last bytes."""
+    with house.database.writing() as session:
+        service.drop_expired(session, at=house.clock.now())
+
+
 def write(house: House, waiting: Taken, made: MadeRendition) -> Written:
     """Seal a finished rendition away, under a fresh name."""
     keys: dict[str, SealedKey] = {}

@@ -1,14 +1,14 @@
-"""An upload on its way in: parts of a multipart body, each file sealed while it arrives.
+"""An upload on its way in: files in a multipart body, or a file in parts (tus), sealed while it arrives.
 
 Nothing of a file ever touches a disk in the clear, not even a temporary one. A file that has arrived whole is kept at once, so when the
 line breaks in the middle of the third file, the first two are safe.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO
 
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, ClientDisconnected
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
@@ -22,6 +22,9 @@ from app.storage.sealed import Sealed, SealedKey
 PIECE = 64 * 1024
 LARGEST_HEAD = 1_000_000
 """Bytes that may be held in memory while looking for the end of a part's headers; what belongs to a file is handed on at once."""
+
+PART = 16 * 1024 * 1024
+"""Bytes of a file that comes in parts after which they are written down: so many are lost at most when the plug is pulled."""
 
 LONGEST_FIELD = 10_000
 LONGEST_NAME = 255
@@ -92,7 +95,7 @@ def read_files(
                 case Field():
                     name, value, file = event.name, bytearray(), None
                 case File():
-                    name, file = event.name, begin(_shown_name(event.filename)) if event.filename else None
+                    name, file = event.name, begin(shown_name(event.filename)) if event.filename else None
                 case Data():
                     if file is not None:
                         file.add(event.data)
@@ -115,6 +118,50 @@ def read_files(
             file.give_up()
 
 
-def _shown_name(name: str) -> str:
+def read_parts(
+    stream: IO[bytes], size: int, *, begin: Callable[[], FileOnItsWay], hear: Callable[[bytes], object]
+) -> Iterator[FileOnItsWay]:
+    """Cut a body of so many bytes into parts; when the line breaks, what had arrived until then is the last one. `begin` makes the taker
+    of a part, and `hear` gets every byte."""
+    part = None
+    try:
+        while piece := _next_piece(stream, min(PIECE, size, PART - (part.size if part else 0))):
+            size -= len(piece)
+            part = part or begin()
+            part.add(piece)
+            hear(piece)
+            if part.size == PART:
+                whole, part = part, None
+                yield whole
+        if part is not None:
+            whole, part = part, None
+            yield whole
+    finally:
+        if part is not None:
+            part.give_up()
+
+
+def join(storage: Storage, album: OpenAlbum, name: str, parts: Mapping[str, SealedKey]) -> Arrived:
+    """One file of its parts: opened, sealed under a key of its own and hashed, piece by piece. Raises `ObjectMissing`, `SealBroken` and
+    `StorageFailed`."""
+    size = sum(part.size for part in parts.values())
+    whole, sealed = FileOnItsWay(storage, album, name, limit=size, room=size), Sealed(storage, album.key, dict(parts))
+    try:
+        for part in parts:
+            for piece in sealed.read(part):
+                whole.add(piece)
+        return whole.finish()
+    finally:
+        whole.give_up()
+
+
+def _next_piece(stream: IO[bytes], most: int) -> bytes:
+    try:
+        return stream.read(most) if most else b""
+    except ClientDisconnected:
+        return b""
+
+
+def shown_name(name: str) -> str:
     """The name a file had on the phone, without folders."""
     return name.replace("\\", "/").rpartition("/")[2][-LONGEST_NAME:]

@@ -8,6 +8,9 @@ MOST_ATTEMPTS = 3
 KEPT_AFTER_REFUSAL = timedelta(days=7)
 """How long the file of a refused photo is kept sealed behind "Try again": our decoder may be at fault."""
 
+KEPT_WHILE_ARRIVING = timedelta(hours=24)
+"""How long a file that arrives in parts waits for its next bytes, and how long we tell afterwards which photo it has become."""
+
 NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsupported", "unsupported"})
 """What trying again can't mend: such a file is destroyed at once."""
 

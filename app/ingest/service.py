@@ -1,11 +1,12 @@
 """From an upload to something safe to show: what is written down at each step.
 
 received (the file is sealed and safe, its row and its job are one transaction) -> ready or refused. The slow part between is
-`app.ingest.jobs`; the file on its way in is `app.ingest.receiving`.
+`app.ingest.jobs`; the file on its way in is `app.ingest.receiving`. One that comes in parts (`begin`, `keep_part`, `complete`) is
+received with the last of them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,15 +16,15 @@ from app.activity import service as activity
 from app.activity.models import ActivityKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
-from app.errors import Refused
+from app.errors import KinfoldError, NotVisible, Refused, TooLarge
 from app.groups.models import Group
 from app.ids import new_id
 from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
-from app.media.models import Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
-from app.media.service import UNFINISHED, count_ready, destroy_photos, saved_name
+from app.media.models import Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
+from app.media.service import UNFINISHED, count_ready, destroy_photos, end_incoming, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.storage.sealed import SealedKey
@@ -58,6 +59,24 @@ class Receipt:
     duplicate: bool = False
 
 
+class Overtaken(KinfoldError):
+    """Another request has brought these bytes of a file meanwhile; how far it is now must be asked again."""
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """A file that arrives in parts, without the database: so many of its bytes we have. `receipt` says which photo it has become; before
+    that we never have all of them."""
+
+    id: str
+    album: OpenAlbum
+    name: str
+    size: int
+    received: int
+    expires_at: datetime
+    receipt: Receipt | None = None
+
+
 @dataclass(frozen=True)
 class Taken:
     """An upload that a worker has taken: all it needs, without the database."""
@@ -82,10 +101,12 @@ class Written:
 
 
 def room_left(session: Session, *, group: str, quota: int) -> int:
-    """How many bytes a group may still store; its own quota goes before the instance's."""
+    """How many bytes a group may still store; its own quota goes before the instance's. What is still arriving has its room already."""
     ready = sa.select(sa.func.sum(Album.ready_bytes)).where(Album.group_id == group).scalar_subquery()
     others = sa.select(sa.func.sum(Photo.stored)).where(Photo.group_id == group, Photo.state.in_(UNFINISHED)).scalar_subquery()
-    own, *used = session.execute(sa.select(Group.quota, ready, others).where(Group.id == group)).one()
+    open_ones = Incoming.group_id == group, Incoming.photo_id.is_(None)
+    arriving = sa.select(sa.func.sum(Incoming.size)).where(*open_ones).scalar_subquery()
+    own, *used = session.execute(sa.select(Group.quota, ready, others, arriving).where(Group.id == group)).one()
     return max(0, (quota if own is None else own) - sum(int(each or 0) for each in used))
 
 
@@ -111,6 +132,99 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
         _enqueue(session, photo, jobs=jobs, generation=0)
     activity.record_once_an_hour(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album.id)
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
+
+
+def begin(session: Session, viewer: Member, *, album: OpenAlbum, name: str, size: int, quota: int, at: datetime) -> Arriving:
+    """Keep room for a file of so many bytes, which will come in parts. Raises `TooLarge` when the group has no room for it."""
+    lock_album(session, album=album.id)
+    # Two who begin at once would both count on the same room.
+    session.execute(sa.select(Group.id).where(Group.id == viewer.group).with_for_update())
+    if size > room_left(session, group=viewer.group, quota=quota):
+        raise TooLarge("quota-full")
+    row = Incoming(
+        id=new_id(),
+        album_id=album.id,
+        group_id=viewer.group,
+        member_id=viewer.id,
+        size=size,
+        received=0,
+        sealed_name=b"",
+        duplicate=False,
+        created_at=at,
+        expires_at=at + rules.KEPT_WHILE_ARRIVING,
+    )
+    row.sealed_name = album.key.seal_field("arriving-name", row.id, name)
+    session.add(row)
+    session.flush()
+    return Arriving(row.id, album, name, size, 0, row.expires_at)
+
+
+def get_arriving(session: Session, viewer: Member, *, upload: str, master: MasterKey) -> Arriving:
+    """A file that this member has begun to send. Raises `NotVisible` for anybody else's, and for one that has ended."""
+    found = session.execute(
+        sa.select(Incoming, Album, Photo)
+        .join(Album, Album.id == Incoming.album_id)
+        .outerjoin(Photo, Photo.id == Incoming.photo_id)
+        .where(Incoming.id == upload, Incoming.member_id == viewer.id, Album.group_id == viewer.group)
+    ).one_or_none()
+    if found is None:
+        raise NotVisible
+    row, album, photo = found
+    opened = open_album(album, master=master)
+    name = opened.key.open_field("arriving-name", row.id, row.sealed_name).decode() if photo is None else ""
+    receipt = None if photo is None else Receipt(photo.id, name, photo.state, photo.reason, row.duplicate)
+    return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt)
+
+
+def parts_of(session: Session, *, arriving: Arriving) -> dict[str, SealedKey]:
+    """The objects in which a file has arrived so far, in order."""
+    rows = sa.select(IncomingPart).where(IncomingPart.incoming_id == arriving.id).order_by(IncomingPart.start)
+    return {part.object_name: SealedKey(part.wrapped_key, part.size) for part in session.scalars(rows)}
+
+
+def keep_part(session: Session, *, arriving: Arriving, part: Arrived, at: datetime) -> Arriving:
+    """Write down the next part of a file; once this is committed, we have it. Raises `Overtaken`, or `NotVisible` for a file that has
+    ended meanwhile."""
+    assert part.object_name is not None
+    further = _go_on(session, arriving, part.sealed.size, at=at)
+    session.add(
+        IncomingPart(
+            incoming_id=arriving.id,
+            start=arriving.received,
+            object_name=part.object_name,
+            wrapped_key=part.sealed.wrapped,
+            size=part.sealed.size,
+        )
+    )
+    return further
+
+
+def complete(
+    session: Session, viewer: Member, *, arriving: Arriving, arrived: Arrived, jobs: Jobs, at: datetime
+) -> tuple[Arriving, list[str]]:
+    """The last bytes of a file are here: it becomes a photo, or is known to be one, as `receive` says. Also returns the objects that nobody
+    needs any more, to be removed after the commit. Raises like `keep_part`."""
+    lock_album(session, album=arriving.album.id)
+    further = _go_on(session, arriving, arriving.size - arriving.received, at=at)
+    receipt = receive(session, viewer, album=arriving.album, arrived=arrived, jobs=jobs, at=at)
+    known = {"photo_id": receipt.id, "duplicate": receipt.duplicate, "sealed_name": b""}
+    session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(known))
+    parts = sa.delete(IncomingPart).where(IncomingPart.incoming_id == arriving.id).returning(IncomingPart.object_name)
+    unneeded = [*session.scalars(parts)]
+    if receipt.duplicate and arrived.object_name:
+        unneeded.append(arrived.object_name)
+    return replace(further, receipt=receipt), unneeded
+
+
+def give_up(session: Session, *, arriving: Arriving, at: datetime) -> None:
+    """Destroy what has arrived of a file, unless it has become a photo meanwhile; a photo stays."""
+    photo = None if arriving.receipt is None else arriving.receipt.id
+    end_incoming(session, Incoming.id == arriving.id, Incoming.photo_id.is_not_distinct_from(photo), at=at)
+
+
+def drop_expired(session: Session, *, at: datetime) -> None:
+    """Destroy what has arrived of files that did not go on, and forget what became of the others."""
+    end_incoming(session, Incoming.expires_at <= at, at=at)
 
 
 def take(session: Session, *, photo: str, master: MasterKey, jobs: Jobs, at: datetime) -> Taken | None:
@@ -306,6 +420,20 @@ def _new_photo(session: Session, viewer: Member, album: OpenAlbum, arrived: Arri
         )
     )
     return photo
+
+
+def _go_on(session: Session, arriving: Arriving, size: int, *, at: datetime) -> Arriving:
+    """So many bytes more: only one request gets them in where this one began."""
+    further = replace(arriving, received=arriving.received + size, expires_at=at + rules.KEPT_WHILE_ARRIVING)
+    still_there = sa.select(Incoming.received).where(Incoming.id == arriving.id, Incoming.photo_id.is_(None)).with_for_update()
+    received = session.scalars(still_there).one_or_none()
+    if received is None and session.get(Incoming, arriving.id) is None:
+        raise NotVisible
+    if received != arriving.received:
+        raise Overtaken
+    changed = {"received": further.received, "expires_at": further.expires_at}
+    session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(changed))
+    return further
 
 
 def _take_again(session: Session, photo: Photo, upload: Upload, arrived: Arrived, *, jobs: Jobs, at: datetime) -> None:

@@ -7,19 +7,18 @@ from werkzeug.wrappers import Response
 
 from app.albums import service as albums
 from app.albums.service import OpenAlbum
-from app.errors import NotVisible, Refused, TooLarge
+from app.errors import Refused, TooLarge
 from app.ingest import service
 from app.ingest.receiving import FileOnItsWay, boundary_of, read_files
 from app.ingest.service import Receipt
 from app.media import service as media
 from app.media.models import PhotoState
-from app.security.permissions import Action, Asks
-from app.security.viewer import Member
+from app.security.permissions import Action
 from app.web.access import allow, check_form_token
 from app.web.errors import wants_json
 from app.web.forms import tidy
 from app.web.session import house, session
-from app.web.viewer import look_up_again, member
+from app.web.viewer import member, member_again
 
 pages = Blueprint("ingest", __name__)
 
@@ -111,9 +110,7 @@ def _files(album: OpenAlbum, room: int) -> Iterator[FileOnItsWay]:
 def _keep(album: str, file: FileOnItsWay) -> Receipt:
     """Write a whole file down, if its member is still signed in and its album still there after all the time it took."""
     arrived = file.finish()
-    viewer = look_up_again(Asks.MEMBER).viewer
-    if not isinstance(viewer, Member):
-        raise NotVisible  # its object is left to the sweep
+    viewer = member_again()  # or its object is left to the sweep
     with house().database.writing() as write:
         found = albums.get_album(write, viewer, album=album, master=house().master)
         if arrived.object_name and arrived.sealed.size > service.room_left(

@@ -128,11 +128,15 @@ class Incoming(Base):
     """A file that is still arriving, in parts (tus). Whoever began it may go on until `expires_at`; then its parts are destroyed.
 
     `size` is how many bytes it will have, which the group's quota keeps free for it; `received` how many of them are safe in its parts.
-    With the last bytes it becomes a photo with its upload; the row stays a while to say so to whoever did not hear the answer.
+    With the last bytes it becomes a photo with its upload, and its name is forgotten here; the row stays a while to say so to whoever did
+    not hear the answer. `duplicate` says that the album had the photo already.
     """
 
     __tablename__ = "incoming"
-    __table_args__ = (sa.Index("ix_incoming_group_id_size", "group_id", "size"), sa.Index("ix_incoming_expires_at", "expires_at"))
+    __table_args__ = (
+        sa.Index("ix_incoming_group_id_photo_id_size", "group_id", "photo_id", "size"),
+        sa.Index("ix_incoming_expires_at", "expires_at"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"), index=True)
@@ -142,12 +146,13 @@ class Incoming(Base):
     received: Mapped[int] = mapped_column(sa.BigInteger)
     sealed_name: Mapped[bytes]
     photo_id: Mapped[str | None] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), index=True)
+    duplicate: Mapped[bool]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
 
 class IncomingPart(Base):
-    """What one request brought of a file that is still arriving: an object of its own, sealed under a key of its own."""
+    """One part of a file that is still arriving, in the order of `start`: an object of its own, sealed under a key of its own."""
 
     __tablename__ = "incoming_part"
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from app.activity import service as activity
 from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
-from app.albums.service import OpenAlbum, lock_album, open_album, remove_objects
+from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
 from app.errors import NotVisible
 from app.jobs.port import Jobs
-from app.media.models import IncomingPart, Photo, PhotoState, Rendition, Upload
+from app.media.models import Incoming, IncomingPart, Photo, PhotoState, Rendition, Upload
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 
@@ -179,6 +179,15 @@ def destroy_photos(session: Session, *, album: str, photos: Sequence[str], jobs:
     session.execute(sa.delete(Photo).where(Photo.id.in_(photos)))
     count_ready(session, album=album, photos=-len(ready), stored=-sum(ready))
     activity.record_deletion(session, DeletionKind.PHOTO, *photos, at=at)
+
+
+def end_incoming(session: Session, *which: sa.ColumnElement[bool], at: datetime) -> None:
+    """Files that shall not go on arriving: keys and rows now, the objects of their parts by the sweep."""
+    doomed = sa.select(Incoming.id).where(*which)
+    session.execute(doomed.with_for_update())  # or a part that is written down just now would be overlooked
+    parts = sa.delete(IncomingPart).where(IncomingPart.incoming_id.in_(doomed)).returning(IncomingPart.object_name)
+    promise_removal(session, names=session.scalars(parts).all(), at=at)
+    session.execute(sa.delete(Incoming).where(*which))
 
 
 def claimed_objects(session: Session) -> set[str]:

@@ -43,6 +43,7 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
         "end what is over": lambda: _end_what_is_over(house),
         "enqueue forgotten uploads": lambda: ingest.enqueue_forgotten_uploads(house),
         "drop old uploads": lambda: ingest.drop_old_uploads(house),
+        "drop expired uploads": lambda: ingest.drop_expired_uploads(house),
         "enqueue forgotten removals": lambda: albums.enqueue_forgotten_removals(house),
         "flatten the database": house.database.flatten,
         "vacuum after deleting": rights.Vacuum(house),

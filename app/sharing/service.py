@@ -19,6 +19,8 @@ from app.albums.rules import SECOND_TAP
 from app.albums.service import OpenAlbum, open_album
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
 from app.groups import service as groups
+from app.media import service as media
+from app.media.models import Incoming
 from app.security.sealing import MasterKey
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
 from app.security.viewer import Device, Member, Nobody, Viewer
@@ -262,8 +264,9 @@ def stop_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) 
 
 
 def stop_all(session: Session, viewer: Member, *, at: datetime) -> None:
-    """The red button: end everything that the group shares, and every invitation to it."""
+    """The red button: end everything that the group shares, every invitation to it, and every file that is still arriving."""
     groups.end_invitations(session, viewer)
+    media.end_incoming(session, Incoming.group_id == viewer.group, Incoming.photo_id.is_(None), at=at)
     _stop(session, sa.select(Guest.id).where(Guest.group_id == viewer.group), at=at)
     activity.record(session, ActivityKind.ALL_SHARING_STOPPED, by=viewer, at=at)
 

@@ -14,6 +14,7 @@ from flask import Response, current_app, g, request
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.errors import NotVisible
 from app.security.permissions import Asks
 from app.security.tokens import Issued, cookie_digest
 from app.security.viewer import Device, Member, Nobody, Viewer
@@ -53,6 +54,14 @@ def look_up_again(asks: Asks) -> Credential:
     """This browser's power as it is now: for an answer that comes long after the question, like the end of an upload."""
     g.pop("credentials", None)
     return credential(asks)
+
+
+def member_again() -> Member:
+    """The member who is asking, after all the time that it took to listen. Raises `NotVisible` when they are no member any more."""
+    found = look_up_again(Asks.MEMBER).viewer
+    if not isinstance(found, Member):
+        raise NotVisible
+    return found
 
 
 def viewer() -> Viewer:

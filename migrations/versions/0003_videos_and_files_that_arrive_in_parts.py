@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("received", sa.BigInteger(), nullable=False),
         sa.Column("sealed_name", sa.LargeBinary(), nullable=False),
         sa.Column("photo_id", sa.Text(), nullable=True),
+        sa.Column("duplicate", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("expires_at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(["album_id"], ["album.id"], name="fk_incoming_album_id_album", ondelete="CASCADE"),
@@ -30,7 +31,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["photo_id"], ["photo.id"], name="fk_incoming_photo_id_photo", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_incoming"),
     )
-    for columns in (["album_id"], ["member_id"], ["photo_id"], ["group_id", "size"], ["expires_at"]):
+    for columns in (["album_id"], ["member_id"], ["photo_id"], ["group_id", "photo_id", "size"], ["expires_at"]):
         op.create_index("_".join(("ix_incoming", *columns)), "incoming", columns)
     op.create_table(
         "incoming_part",

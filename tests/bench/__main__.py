@@ -17,6 +17,7 @@ from tests.bench import (
     guests,
     heic,
     ingest,
+    line,
     memory,
     pages,
     queue,
@@ -40,6 +41,7 @@ BENCHMARKS = {
     "bytes": photo_bytes.run,
     "waiting": waiting.run,
     "first_view": first_view.run,
+    "line": line.run,
     "s3": s3.run,
     "group": group.run,
     "guests": guests.run,
@@ -58,9 +60,9 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     missed = 0
     for name in asked.names or BENCHMARKS:
-        for line in BENCHMARKS[name](Options(quick=asked.quick, profile=asked.profile)):
-            print(line, flush=True)
-            missed += not line.ok
+        for figure in BENCHMARKS[name](Options(quick=asked.quick, profile=asked.profile)):
+            print(figure, flush=True)
+            missed += not figure.ok
     print(f"{missed or 'No'} limit{'' if missed == 1 else 's'} missed. {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.")
     return 1 if missed else 0
 

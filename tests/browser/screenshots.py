@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser import pictures
-from tests.browser.conftest import CHROMIUM, FLAGS, payloads, photos, pick
+from tests.browser.conftest import CHROMIUM, FLAGS, photos, pick
 from tests.browser.server import Instance, serving
 from tests.server import wait_for
 
@@ -153,11 +153,16 @@ def uploading(page: Page, family: Family) -> None:
     line.send("Network.enable")
     slow = {"offline": False, "latency": 100, "downloadThroughput": -1, "uploadThroughput": 40_000}
     line.send("Network.emulateNetworkConditions", slow)
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("link", name="Add photos").click()
-    files = [(f"IMG_{number:04d}.jpg", pictures.jpeg(number, size=(1600, 1200), grainy=True)) for number in range(12)]
-    chooser.value.set_files(payloads(*files))
-    page.wait_for_timeout(1500)
+    pick(page, *((f"IMG_{number:04d}.jpg", pictures.jpeg(number, size=(1600, 1200), grainy=True)) for number in range(12)))
+    expect(page.get_by_text("left.", exact=False).first).to_be_visible()  # how long it will take
+
+
+def uploaded(page: Page, family: Family) -> None:
+    """All have arrived, and two of them are no pictures."""
+    page.goto(family.empty_album)
+    good = [(f"IMG_{number:04d}.jpg", pictures.jpeg(number)) for number in range(4)]
+    pick(page, *good, ("shopping.jpg", b"milk, bread"), ("broken.jpg", pictures.broken()))
+    expect(page.get_by_text("All done")).to_be_visible(timeout=30_000)
 
 
 def mistakes(page: Page, family: Family) -> None:
@@ -178,6 +183,7 @@ PAGES: dict[str, tuple[str, Reach]] = {
     "06-album": ("anna", at(lambda family: family.album)),
     "07-album-empty": ("anna", at(lambda family: family.empty_album)),
     "08-uploading": ("anna", uploading),
+    "08-uploaded": ("anna", uploaded),
     "09-selecting": ("anna", at(lambda family: f"{family.album}?select=1")),
     "10-photo": ("anna", at(lambda family: family.photo)),
     "11-edit": ("anna", at(lambda family: f"{family.album}/edit")),

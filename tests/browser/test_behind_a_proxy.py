@@ -151,6 +151,33 @@ def test_only_an_upload_may_be_large(proxied: Instance) -> None:
     assert line_is_open(proxied)
 
 
+def test_what_has_arrived_of_a_file_when_the_line_breaks_is_kept_behind_it_too(proxied: Instance) -> None:
+    family = new_family(proxied)
+    album = family.album("Brittany 2026").id
+    anna = Browser(proxied.base)
+    token = anna.token("/sign-in")
+    cookie = f"__Host-kinfold_member={family.cookie}; " + "; ".join(f"{each.name}={each.value}" for each in anna.cookies)
+    told = {"Cookie": cookie, "Tus_Resumable": "1.0.0", "X_CSRFToken": token, "Accept": "application/json"}
+    status, page, headers = Line(proxied).ask("POST", f"/albums/{album}/uploads", Upload_Length="5000000", **told)
+    assert status == 201, page
+    line, upload = Line(proxied), headers["Location"]
+    line.putrequest("PATCH", upload)
+    body = {"Content_Type": "application/offset+octet-stream", "Content_Length": "5000000", "Upload_Offset": "0"}
+    for name, value in (told | body).items():
+        line.putheader(name.replace("_", "-"), value)
+    line.endheaders(b"x" * 2_000_000)
+    time.sleep(1)
+    line.close()
+
+    def offset() -> int:
+        return int(Line(proxied).ask("HEAD", upload, **told)[2]["Upload-Offset"])
+
+    wait_for(lambda: offset() > 1_000_000, "what had gone through")
+    assert offset() <= 2_000_000
+    status, page, _ = Line(proxied).ask("PATCH", upload, b"x" * 600_000, **told | body | {"Content_Length": "600000"})
+    assert (status, "nginx" in page) == (409, False)
+
+
 def test_numbers_for_the_operator_are_not_for_the_world(proxied: Instance) -> None:
     assert Line(proxied).ask("GET", "/metrics", Authorization="Bearer whatever it may be")[0] == 404
 

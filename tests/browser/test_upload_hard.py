@@ -47,7 +47,7 @@ def test_a_server_that_hangs_up_is_asked_again(anna: Page) -> None:
             return no_route(route)
         return route.continue_()
 
-    anna.route("**/photos", hang_up)
+    anna.route("**/uploads", hang_up)
     pick(anna, ("IMG_1.jpg", pictures.tiny(1)), ("IMG_2.jpg", pictures.tiny(2)))
     expect(board(anna).get_by_role("status")).to_contain_text("All done: 2 of 2 ready", timeout=30_000)
     assert len(refused) == 2

@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from app.ingest.receiving import PART
 from tests.server import PASSWORD, Browser, Server, multipart, wait_for
 
 PLACE = b"Canary-Place-Ker-Lann"
@@ -100,6 +101,42 @@ def test_attack_10_canaries_of_a_large_upload_are_never_on_a_disk(server: Server
     assert photo["state"] == "ready"
     anna.post(f"/photos/{photo['id']}/caption", anna.token(page), caption=CAPTION)
     assert_nowhere(server, PLACE, FILE.encode(), TITLE.encode(), CAPTION.encode())
+
+
+def test_of_a_file_that_comes_in_parts_one_part_is_lost_at_most_when_everything_is_killed(server: Server) -> None:
+    """Killed twice: when two parts and a half have come in, and in the moment in which the parts become a photo."""
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    album = anna.album("Brittany 2026")
+    page = f"/albums/{album}"
+    picture = photo_with_canary()
+    whole = picture + PLACE * (45_000_000 // len(PLACE))
+    upload = anna.begin(album, anna.token(page), FILE, len(whole))
+
+    def send_and_kill(start: int, stop: int, when: Callable[[], object]) -> None:
+        token, cookie = anna.token(page), "; ".join(f"{c.name}={c.value}" for c in anna.cookies)
+        told = {"Cookie": cookie, "X-CSRFToken": token, "Tus-Resumable": "1.0.0", "Upload-Offset": start}
+        told |= {"Host": f"127.0.0.1:{server.port}", "Content-Length": len(whole) - start}
+        told |= {"Content-Type": "application/offset+octet-stream"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+        with socket.create_connection(("127.0.0.1", server.port)) as line:
+            line.sendall(f"PATCH {upload} HTTP/1.1\r\n{head}\r\n".encode() + whole[start:stop])
+            when()
+            server.kill()
+        assert_nowhere(server, PLACE, FILE.encode())
+        server.start()
+
+    send_and_kill(0, 40_000_000, lambda: wait_for(lambda: anna.how_far(upload) >= 2 * PART, "two parts"))
+    assert anna.how_far(upload) == 2 * PART
+    send_and_kill(2 * PART, len(whole), lambda: time.sleep(0.05))
+    has = anna.how_far(upload)
+    assert has in (2 * PART, len(whole)), "all of it, or what was written down before"
+    assert has < len(whole) or anna.photos(album), "it never says that it has what it has not"
+    if has < len(whole):
+        assert anna.go_on(upload, anna.token(page), has, whole[has:]).status == 204
+    (photo,) = all_settled(anna, album, 1)
+    assert photo["state"] == "ready"
+    assert_nowhere(server, PLACE, FILE.encode())
 
 
 def test_nothing_acknowledged_is_lost_when_everything_is_killed_again_and_again(server: Server) -> None:

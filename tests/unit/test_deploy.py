@@ -504,6 +504,15 @@ def test_limits_in_front_are_those_of_kinfold(name: str) -> None:
     assert upload == 10 * Settings.from_env({}).file_limit and "Ten files of KINFOLD_FILE_LIMIT" in text
 
 
+@pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
+def test_large_bodies_may_go_where_files_are_taken_in_and_nowhere_else(name: str, app: Flask) -> None:
+    (large,) = re.findall(r"(?:location ~|path_regexp) (\^/\S+\$)", (DEPLOY / name).read_text())
+    takes_files = {"/albums/<album>/photos", "/uploads/<upload>"}
+    for rule in app.url_map.iter_rules():
+        address = re.sub(r"<[^>]+>", "abcdefghij234567", rule.rule)
+        assert (re.search(large, address) is not None) == (rule.rule in takes_files), rule.rule
+
+
 def test_nothing_that_is_sent_is_put_on_nginxs_disk() -> None:
     text = (DEPLOY / "nginx.conf").read_text()
     assert "proxy_max_temp_file_size 0;" in text and "proxy_request_buffering off;" in text

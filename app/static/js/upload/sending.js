@@ -1,0 +1,137 @@
+// Sends one file in the words of tus, and goes on where it stopped: after a lost line, a restart of the server, a reload of the page.
+
+const SILENCE = 60000; // milliseconds without a byte, after which a line is given up: some go dead without a word
+const REMEMBERED = 24 * 3600 * 1000; // as long as the server keeps what has arrived
+
+let library = null;
+
+function fetchLibrary() {
+  library = library || new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("../../vendor/tus/tus.min.js", import.meta.url);
+    script.onload = () => resolve(window.tus);
+    script.onerror = () => {
+      script.remove();
+      library = null; // the next try fetches it again
+      reject(new Error("no connection"));
+    };
+    document.head.append(script);
+  });
+  return library;
+}
+
+// One attempt. Resolves to {status, body, photo, anew}: `photo` is what became of the file once all of it has arrived, status 0 a line
+// that broke, `anew` that the server has forgotten what it had. `onProgress` is told how many bytes have gone out.
+export async function send(file, { album, endpoint, token, signal, onProgress }) {
+  let tus;
+  try {
+    tus = await fetchLibrary();
+  } catch {
+    return { status: 0, body: {} };
+  }
+  return new Promise((resolve) => {
+    const key = keyOf(album, file);
+    const begun = recall(key);
+    let silence = 0;
+    const end = (result) => {
+      clearTimeout(silence);
+      signal.removeEventListener("abort", stop);
+      resolve({ body: {}, ...result });
+    };
+    const stop = () => {
+      attempt.abort();
+      end({ status: 0 });
+    };
+    const alive = () => {
+      clearTimeout(silence);
+      silence = setTimeout(stop, SILENCE);
+    };
+    const attempt = new tus.Upload(file, {
+      ...(begun ? { uploadUrl: begun } : { endpoint }), // never both: it would begin anew when the server is only busy
+      metadata: { filename: file.name },
+      headers: { Accept: "application/json", "X-CSRFToken": token },
+      retryDelays: null, // the queue tries again
+      storeFingerprintForResuming: false, // its own memory would keep names
+      onUploadUrlAvailable: () => remember(key, attempt.url),
+      onProgress: (sent) => {
+        alive();
+        onProgress(sent);
+      },
+      onSuccess: ({ lastResponse }) => {
+        forget(key);
+        end({ status: 200, photo: JSON.parse(lastResponse.getHeader("Kinfold-Photo")) });
+      },
+      onError: (error) => {
+        const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
+        const anew = [404, 410].includes(status) && error.originalRequest.getMethod() === "HEAD";
+        if (anew) forget(key);
+        end({ status, anew, body: error.originalResponse ? parsed(error.originalResponse.getBody()) : {} });
+      },
+    });
+    signal.addEventListener("abort", stop);
+    if (signal.aborted) return stop();
+    alive();
+    attempt.start();
+  });
+}
+
+// Whether the phone still lets us read a file: it may have been deleted since, or lie in a cloud that is out of reach.
+export async function canBeRead(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text) || {};
+  } catch {
+    return {}; // a page for people: its status says enough
+  }
+}
+
+// ---- which files have been begun: the address of each, under a key that does not show its name ----
+
+const PREFIX = "kinfold-upload ";
+
+function keyOf(album, file) {
+  return `${PREFIX}${album} ${file.size} ${digest(`${file.name}\0${file.lastModified}`)}`;
+}
+
+// FNV-1a (Fowler, Noll, Vo) twice, from two beginnings: short, and not the name itself.
+function digest(text) {
+  return [2166136261, 2654435769].map((start) => {
+    let value = start;
+    for (const letter of text) value = Math.imul(value ^ letter.codePointAt(0), 16777619);
+    return (value >>> 0).toString(36);
+  }).join("");
+}
+
+function recall(key) {
+  return memory((store) => JSON.parse(store.getItem(key)).url);
+}
+
+function remember(key, url) {
+  memory((store) => store.setItem(key, JSON.stringify({ url, at: Date.now() })));
+}
+
+function forget(key) {
+  memory((store) => store.removeItem(key));
+}
+
+function memory(use) {
+  try {
+    return use(localStorage);
+  } catch {
+    return undefined; // nothing of it there, or a browser that remembers nothing: a file is then sent from its beginning
+  }
+}
+
+memory((store) => {
+  for (const key of Object.keys(store).filter((each) => each.startsWith(PREFIX))) {
+    if (!(JSON.parse(store.getItem(key)).at > Date.now() - REMEMBERED)) store.removeItem(key);
+  }
+});
