@@ -13,10 +13,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from threading import BoundedSemaphore
+from typing import cast
 
-from flask import Blueprint, make_response, request, url_for
+from flask import Blueprint, current_app, make_response, request, url_for
 from werkzeug.exceptions import (
     BadRequest,
     Conflict,
@@ -24,6 +26,7 @@ from werkzeug.exceptions import (
     HTTPException,
     LengthRequired,
     PreconditionFailed,
+    ServiceUnavailable,
     UnsupportedMediaType,
 )
 from werkzeug.http import http_date
@@ -132,12 +135,13 @@ def go_on(upload: str) -> Response:
     if start != arriving.received:
         raise Conflict
     request.max_content_length = arriving.size - arriving.received
-    parts = read_parts(request.stream, request.content_length, begin=partial(_next_part, arriving), hear=checksum.hear)
-    try:
-        for part in checksum.check(parts):
-            arriving = _keep(arriving, part)
-    except Overtaken:
-        raise Conflict from None
+    with _place():
+        parts = read_parts(request.stream, request.content_length, begin=partial(_next_part, arriving), hear=checksum.hear)
+        try:
+            for part in checksum.check(parts):
+                arriving = _keep(arriving, part)
+        except Overtaken:
+            raise Conflict from None
     return _how_far(arriving, 204)
 
 
@@ -176,6 +180,19 @@ class _Checksum:
             if self._digest.digest() != self._announced:
                 raise WrongChecksum
             yield from arrived
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    """One of half of the threads: however many phones send slowly, or stop, pages still come. Raises `ServiceUnavailable` when none is
+    free; phones try again."""
+    places = cast(BoundedSemaphore, current_app.extensions["kinfold_uploads"])
+    if not places.acquire(blocking=False):
+        raise ServiceUnavailable
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _get_arriving(upload: str) -> Arriving:

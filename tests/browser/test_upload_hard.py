@@ -83,14 +83,14 @@ def test_two_tabs_that_send_the_same_photos_make_each_of_them_once(anna: Page) -
         expect(photos(tab)).to_have_count(8)
 
 
-def test_a_page_that_was_open_for_too_long_says_so_and_keeps_what_has_arrived(anna: Page) -> None:
+def test_a_page_that_was_open_for_too_long_goes_on_all_the_same(anna: Page) -> None:
+    """Six hundred photos over hotel Wi-Fi take longer than a form's token is good for."""
     pick(anna, ("IMG_1.jpg", pictures.tiny(1)))
     expect(photos(anna)).to_have_count(1, timeout=30_000)
     anna.evaluate("document.querySelectorAll('[name=csrf_token]').forEach((field) => { field.value = 'too old'; })")
     pick(anna, ("IMG_2.jpg", pictures.tiny(2)))
-    expect(board(anna).get_by_role("status")).to_contain_text("This page was open for a long time. Please reload it")
-    anna.reload()
-    expect(photos(anna)).to_have_count(1)
+    expect(board(anna).get_by_role("status")).to_contain_text("All done: 2 of 2 ready", timeout=30_000)
+    expect(photos(anna)).to_have_count(2)
 
 
 def test_without_scripts_a_form_that_is_too_old_says_so_on_a_page(phone: Phone, family: Family) -> None:

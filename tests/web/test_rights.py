@@ -202,6 +202,7 @@ def record() -> str:
         ("after {} days without a visit", sharing.DEVICE_UNUSED),
         ("at the latest after {} days", sharing.DEVICE_LASTS),
         ("a file that could not be prepared is kept for {} days", ingest.KEPT_AFTER_REFUSAL),
+        ("what has arrived of a file is kept for {} hours after its last bytes", ingest.KEPT_WHILE_ARRIVING),
         ("An invitation to become a member ends after {} days", groups.INVITATION_LASTS),
         ("an address for a new password after {} hours", accounts.RESET_LASTS),
         ("a set-up address after {} days", accounts.SET_UP_LASTS),

@@ -554,6 +554,29 @@ def test_no_transaction_is_open_while_bytes_come_in(smiths: Family, phone: Linti
     assert ask(phone, "PATCH", address, headers={"Upload-Offset": "0"}, **slow).status_code == 204
 
 
+def test_files_that_arrive_take_half_of_the_threads_at_most(make_house: Callable[..., House]) -> None:
+    house = make_house(KINFOLD_THREADS="4")
+    family = found(house, group_name="The Smiths", name="Anna", email="anna@example.org")
+    browser, album, seen = LintingClient(create_app(house.settings, house)), family.album("Picnic").id, []
+    browser.set_cookie("kinfold_member", family.cookie, domain=browser.domain)
+    files = [(begun(browser, album, len(A) + 1), A + bytes([each])) for each in range(3)]
+
+    def send(others: int) -> TestResponse:
+        class OthersBegin(BytesIO):
+            def readinto(self, buffer: Any) -> int:
+                if others and self.tell() == 0:
+                    seen.append(send(others - 1).status_code)
+                return super().readinto(buffer)
+
+        address, data = files[others]
+        body = {"input_stream": OthersBegin(data), "content_length": len(data), "content_type": "application/offset+octet-stream"}
+        return ask(browser, "PATCH", address, headers={"Upload-Offset": "0"}, **body)
+
+    assert send(2).status_code == 204
+    assert seen == [503, 204], "the third finds no place while two are being listened to"
+    assert send(0).status_code == 204, "and they give their places back"
+
+
 def test_nobody_else_can_go_on(
     smiths: Family, marcs: Family, phone: LintingClient, album: str, browser_of: Callable[..., LintingClient]
 ) -> None:

@@ -69,5 +69,5 @@ export default function upload(form) {
     (await mine)?.addEventListener("release", () => { if (lock === mine) lock = null; });
   }
 
-  changed();
+  if (watch.preparing) watch.start(); // the page as it came says the rest
 }

@@ -78,6 +78,7 @@ export default class Queue {
   async #sendUntilAnswered(file) {
     const { signal } = this.#stop;
     let wait = 1000;
+    let renewed = false;
     for (;;) {
       const before = file.sent;
       file.state = "sending";
@@ -89,9 +90,13 @@ export default class Queue {
         file.sent = 0;
         continue;
       }
+      if (body.error === "form-expired" && !renewed) {
+        renewed = await this.#renewToken();
+        if (renewed) continue;
+      }
       if (status === 413) return settle(file, { state: "refused", reason: body.error || "too-large" });
       if (status >= 400 && status < 500 && ![408, 409, 423, 429, 460].includes(status)) {
-        this.trouble = "reload"; // the form's token is too old, or somebody signed out
+        this.trouble = "reload"; // somebody signed out, or the album is gone
         return (file.state = "queued");
       }
       if (status === 0 && !(await canBeRead(file.file))) return settle(file, { state: "refused", reason: "unreadable" });
@@ -104,6 +109,15 @@ export default class Queue {
       await rested(wait, signal);
       wait = Math.min(2 * wait, LONGEST_PAUSE);
     }
+  }
+
+  // The form's token is good for some hours, and sending may take longer: the page as it would come now has another.
+  async #renewToken() {
+    const answer = await fetch(location.href).catch(() => null);
+    if (!answer?.ok) return false;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    this.#form.elements.csrf_token.value = page.querySelector("[name=csrf_token]").value;
+    return true;
   }
 
   #attempt(file, signal) {
