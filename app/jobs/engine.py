@@ -164,13 +164,14 @@ def run_worker(
     locks = locks_for(settings, database)
     executor, lock = _take_name(locks)
     hands = threading.Lock()  # whoever does a job holds it
-    _launch(database, executor, handlers, hands, stop)
+    begun = set[str]()  # and these are being done, or wait for those hands
+    _launch(database, executor, handlers, hands, begun, stop)
     sweeper = threading.Thread(
         target=_sweep, args=(locks, {"clear finished jobs": _clear_finished, **sweeps}, stop, sweep_every), daemon=True
     )
     sweeper.start()
     try:
-        _keep_watch(locks, executor, lock, stop)
+        _keep_watch(locks, executor, lock, begun, stop)
     finally:
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=round(patience))
         if hands.acquire(blocking=False):
@@ -186,7 +187,12 @@ def _take_name(locks: Locks) -> tuple[str, Lock]:
 
 
 def _launch(
-    database: Database, executor: str, handlers: Mapping[str, Handler], hands: threading.Lock, stop: threading.Event
+    database: Database,
+    executor: str,
+    handlers: Mapping[str, Handler],
+    hands: threading.Lock,
+    begun: set[str],
+    stop: threading.Event,
 ) -> None:
     DBOS(
         config={
@@ -205,10 +211,15 @@ def _launch(
 
     @DBOS.workflow(name=WORKFLOW, max_recovery_attempts=MOST_ATTEMPTS)
     def do(job: str, subject: str) -> None:
-        with hands:
-            if stop.is_set():
-                raise _Stopping
-            perform(handlers, job, subject)
+        identifier = str(DBOS.workflow_id)
+        begun.add(identifier)
+        try:
+            with hands:
+                if stop.is_set():
+                    raise _Stopping
+                perform(handlers, job, subject)
+        finally:
+            begun.discard(identifier)
 
     DBOS.listen_queues([QUEUE])
     DBOS.launch()
@@ -218,9 +229,10 @@ class _Stopping(BaseException):
     """Leave a claimed job as a kill -9 would: the engine records an outcome for every `Exception`, but not for this."""
 
 
-def _keep_watch(locks: Locks, executor: str, lock: Lock, stop: threading.Event) -> None:
-    """What a worker does besides jobs: it looks whether others have died, and whether it still has its own name."""
-    looked_at = time.monotonic()
+def _keep_watch(locks: Locks, executor: str, lock: Lock, begun: set[str], stop: threading.Event) -> None:
+    """What a worker does besides jobs: it looks whether others have died, whether it still has its own name, and whether a job of its own
+    was left lying."""
+    looked_at, idle = time.monotonic(), set[str]()
     while not stop.is_set():
         # Not stop.wait(): a signal handler that sets the event in this very thread could find it locked by the wait.
         time.sleep(POLLING)
@@ -228,14 +240,15 @@ def _keep_watch(locks: Locks, executor: str, lock: Lock, stop: threading.Event) 
             looked_at = time.monotonic()
             if not lock.held():
                 raise ExecutorLost(executor)
-            _take_over(locks)
+            running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+            _take_over(locks, {str(job.executor_id) for job in running if job.executor_id})
+            idle = _pick_up({job.workflow_id for job in running if job.executor_id == executor} - begun, idle)
 
 
-def _take_over(locks: Locks) -> None:
+def _take_over(locks: Locks, owners: set[str]) -> None:
     """Resume the running jobs of every worker that is dead, which is whoever does not hold its lock."""
-    owners = {job.executor_id for job in DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)}
-    for owner in owners - {None}:
-        lock = locks.take(str(owner))
+    for owner in owners:
+        lock = locks.take(owner)
         if lock is None:
             continue
         try:  # only what it holds now, under its lock, was surely left behind
@@ -244,6 +257,20 @@ def _take_over(locks: Locks) -> None:
         finally:
             lock.release()
         log.warning("%s has died; its %d jobs go on here", owner, len(left))
+
+
+def _pick_up(idle: set[str], before: set[str]) -> set[str]:
+    """Resume the jobs that the engine takes for running in this worker and that nobody does: what could not be written down of their
+    beginning or their end, on a full disk, it does not try again. Those of one look may be about to begin, or to end, so it takes two;
+    returns those of this one."""
+    lost = idle & before
+    if lost:
+        try:
+            DBOS.resume_workflows(sorted(lost), queue_name=QUEUE)
+        except sa.exc.DBAPIError:
+            return idle  # it still can't be written down
+        log.warning("%d jobs were left lying and are done again", len(lost))
+    return idle - lost
 
 
 def _sweep(locks: Locks, sweeps: Mapping[str, Callable[[], None]], stop: threading.Event, every: float) -> None:
