@@ -15,11 +15,11 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSClient, DBOSPortableJSONSerializer, WorkflowStatus
 from sqlalchemy.orm import Session
 
 from app.config import Settings
@@ -168,13 +168,14 @@ def run_worker(
     locks = locks_for(settings, database)
     executor, lock = _take_name(locks)
     hands = {queue: threading.Lock() for queue in WORKFLOWS}  # whoever does a job of this queue holds it
-    _launch(database, executor, handlers, hands, stop)
+    begun = set[str]()  # jobs that are being done, or wait for those hands
+    _launch(database, executor, handlers, hands, begun, stop)
     sweeper = threading.Thread(
         target=_sweep, args=(locks, {"clear finished jobs": _clear_finished, **sweeps}, stop, sweep_every), daemon=True
     )
     sweeper.start()
     try:
-        _keep_watch(locks, executor, lock, stop)
+        _keep_watch(locks, executor, lock, begun, stop)
     finally:
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=round(patience))
         if all(each.acquire(blocking=False) for each in hands.values()):
@@ -194,6 +195,7 @@ def _launch(
     executor: str,
     handlers: Mapping[str, Handler],
     hands: Mapping[str, threading.Lock],
+    begun: set[str],
     stop: threading.Event,
 ) -> None:
     DBOS(
@@ -212,27 +214,35 @@ def _launch(
     )
 
     for queue, name in WORKFLOWS.items():
-        DBOS.workflow(name=name, max_recovery_attempts=MOST_ATTEMPTS)(_doing(handlers, hands[queue], stop))
+        DBOS.workflow(name=name, max_recovery_attempts=MOST_ATTEMPTS)(_doing(handlers, hands[queue], begun, stop))
     DBOS.listen_queues(list(WORKFLOWS))
     DBOS.launch()
 
 
-def _doing(handlers: Mapping[str, Handler], hand: threading.Lock, stop: threading.Event) -> Callable[[str, str], None]:
+def _doing(
+    handlers: Mapping[str, Handler], hand: threading.Lock, begun: set[str], stop: threading.Event
+) -> Callable[[str, str], None]:
     """What does a job as soon as nobody else holds this hand. Left by `Stopping`, it is as after a kill -9: the engine records an outcome
     for every `Exception`, but not for that."""
 
     def do(job: str, subject: str) -> None:
-        with hand:
-            if stop.is_set():
-                raise Stopping
-            perform(handlers, job, subject)
+        identifier = str(DBOS.workflow_id)
+        begun.add(identifier)
+        try:
+            with hand:
+                if stop.is_set():
+                    raise Stopping
+                perform(handlers, job, subject)
+        finally:
+            begun.discard(identifier)
 
     return do
 
 
-def _keep_watch(locks: Locks, executor: str, lock: Lock, stop: threading.Event) -> None:
-    """What a worker does besides jobs: it looks whether others have died, and whether it still has its own name."""
-    looked_at = time.monotonic()
+def _keep_watch(locks: Locks, executor: str, lock: Lock, begun: set[str], stop: threading.Event) -> None:
+    """What a worker does besides jobs: it looks whether others have died, whether it still has its own name, and whether a job of its own
+    was left lying."""
+    looked_at, idle = time.monotonic(), set[str]()
     while not stop.is_set():
         # Not stop.wait(): a signal handler that sets the event in this very thread could find it locked by the wait.
         time.sleep(POLLING)
@@ -240,23 +250,44 @@ def _keep_watch(locks: Locks, executor: str, lock: Lock, stop: threading.Event) 
             looked_at = time.monotonic()
             if not lock.held():
                 raise ExecutorLost(executor)
-            _take_over(locks)
+            running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+            _take_over(locks, {str(job.executor_id) for job in running if job.executor_id})
+            own = [job for job in running if job.executor_id == executor and job.workflow_id not in begun]
+            idle = _pick_up(own, idle)
 
 
-def _take_over(locks: Locks) -> None:
+def _take_over(locks: Locks, owners: set[str]) -> None:
     """Resume the running jobs of every worker that is dead, which is whoever does not hold its lock."""
-    owners = {job.executor_id for job in DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)}
-    for owner in owners - {None}:
-        lock = locks.take(str(owner))
+    for owner in owners:
+        lock = locks.take(owner)
         if lock is None:
             continue
         try:  # only what it holds now, under its lock, was surely left behind
             left = DBOS.list_workflows(status="PENDING", executor_id=owner, load_input=False, load_output=False)
-            for queue in WORKFLOWS:
-                DBOS.resume_workflows([job.workflow_id for job in left if job.queue_name == queue], queue_name=queue)
+            _resume(left)
         finally:
             lock.release()
         log.warning("%s has died; its %d jobs go on here", owner, len(left))
+
+
+def _pick_up(idle: Sequence[WorkflowStatus], before: set[str]) -> set[str]:
+    """Resume the jobs that the engine takes for running in this worker and that nobody does: what could not be written down of their
+    beginning or their end, on a full disk, it does not try again. Those of one look may be about to begin, or to end, so it takes two;
+    returns those of this one."""
+    names = {job.workflow_id for job in idle}
+    lost = [job for job in idle if job.workflow_id in before]
+    if lost:
+        try:
+            _resume(lost)
+        except sa.exc.DBAPIError:
+            return names  # it still can't be written down
+        log.warning("%d jobs were left lying and are done again", len(lost))
+    return names - before
+
+
+def _resume(jobs: Sequence[WorkflowStatus]) -> None:
+    for queue in WORKFLOWS:
+        DBOS.resume_workflows([job.workflow_id for job in jobs if job.queue_name == queue], queue_name=queue)
 
 
 def _sweep(locks: Locks, sweeps: Mapping[str, Callable[[], None]], stop: threading.Event, every: float) -> None:

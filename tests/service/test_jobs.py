@@ -298,6 +298,25 @@ def test_workers_share_no_name_and_the_living_take_over_from_the_dead(tmp_path: 
     assert len(lines(tmp_path, "done")) == 4, "nothing was done twice"
 
 
+def test_a_job_that_the_engine_takes_for_running_and_nobody_does_is_done(tmp_path: Path, database: Database) -> None:
+    """So it is left when its beginning or its end could not be written down, because the disk was full just then."""
+    jobs = EngineJobs(database)
+    status = sa.table("workflow_status", *map(sa.column, ("status", "executor_id")), schema=schema(database))
+    with workers(tmp_path):
+        ask(database, jobs, "slow", "a")
+        until(lambda: lines(tmp_path, "started"))
+        with database.writing() as session:
+            jobs.enqueue(session, "quick", "b", group="smiths")
+            left = sa.update(status).where(status.c.status == "ENQUEUED").values(status="PENDING", executor_id="worker-0")
+            session.execute(left)
+        time.sleep(5)  # in which the one that is being done must not be taken for another such
+        (tmp_path / "go").touch()
+        until(lambda: len(lines(tmp_path, "done")) == 2)
+        until(lambda: live(database, jobs) == set())
+    assert len(lines(tmp_path, "started")) == 1
+    assert (tmp_path / "said").read_text().count("1 jobs were left lying and are done again") == 1
+
+
 def test_a_worker_that_is_asked_to_stop_leaves_what_it_has_not_begun(tmp_path: Path, database: Database) -> None:
     jobs = EngineJobs(database)
     ask(database, jobs, "slow", "a", "b", "c")

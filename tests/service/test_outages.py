@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,10 +20,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from app.config import Settings
-from app.db import Database
+from app.db import PATIENCE, Database
 from app.instance import Instance
+from app.media.models import Photo, PhotoState
+from app.media.service import claimed_objects
 from app.models import Base
 from app.ops.migrate import Standing, migrate, standing
+from app.storage.local import Local
 from tests.postgres import KEYS, Postgres, cluster, new_cluster, scratch_name
 from tests.seaweed import KEYS as AWS_KEYS
 from tests.seaweed import Seaweed, seaweed_in
@@ -183,6 +187,25 @@ def test_a_worker_whose_lock_was_lost_ends_and_another_goes_on(server: Callable[
     assert_calm(running)
 
 
+def test_a_database_that_somebody_holds_locked_during_an_ingest(server: Callable[..., Server]) -> None:
+    """On SQLite anybody who opens the file and begins to write can do so: a backup program, a person with a shell."""
+    running = server().start()
+    anna = Anna(running)
+    assert anna.upload(4, size=(1600, 1200)).status == 202  # the worker is in the middle of them
+    before = len(log_of(running))
+    other = sqlite3.connect(running.folder / "var/kinfold.sqlite3", isolation_level=None, timeout=30)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    assert anna.is_turned_away()
+    assert anna.browser.get(anna.page).status == 200, "reading goes on"
+    time.sleep(max(0.0, OUTAGE + PATIENCE / 1000 - (time.monotonic() - began)))
+    other.execute("ROLLBACK")
+    other.close()
+    assert anna.upload().status == 202
+    settled_within_a_sweep(anna)
+    assert_calm(running, before)
+
+
 KILLED = """
 import os, signal, sys
 import sqlalchemy as sa
@@ -323,7 +346,44 @@ def test_a_disk_that_is_full(server: Callable[..., Server], small_disk: Path, tm
     assert_calm(running, before)
 
 
+def test_a_disk_that_fills_up_while_photos_are_prepared(server: Callable[..., Server], small_disk: Path, tmp_path: Path) -> None:
+    running = server(tmp_path, KINFOLD_DATA=str(small_disk / "var")).start()
+    anna = Anna(running)
+    assert anna.upload(6, size=(1600, 1200)).status == 202
+    filler = fill(small_disk)
+    time.sleep(OUTAGE)
+    waiting = [photo for photo in anna.browser.photos(anna.album) if photo["state"] == "received"]
+    assert waiting, "there was room for all of them after all"
+    filler.unlink()
+    wait_for(lambda: is_ready(running), "the server to be ready again", 30)
+    settled_within_a_sweep(anna)
+
+
 # --- the clock
+
+
+def test_a_clock_that_jumps_during_an_ingest_loses_nothing(server: Callable[..., Server]) -> None:
+    """It was a year ahead for a moment: what had arrived before that, and waited, becomes photos all the same."""
+    running = server(KINFOLD_WORKERS="0").start()
+    anna = Anna(running)
+    assert anna.upload(6).status == 202
+    running.kill()
+    settings = Settings.from_env(running.settings)
+    database = Database(settings.database_url)
+    with database.writing() as session:
+        session.execute(sa.update(Instance).values(latest=datetime.now(UTC) + timedelta(days=366)))
+    worker = server(running.folder, KINFOLD_DATA=running.settings["KINFOLD_DATA"]).start()
+
+    def states() -> set[PhotoState]:
+        with database.reading() as session:
+            return set(session.scalars(sa.select(Photo.state)))
+
+    wait_for(lambda: states() == {PhotoState.READY}, "all photos to be ready", 60)
+    worker.command("purge")
+    with database.reading() as session:
+        names = {stored.name for stored in Local(settings.data / "photos").list("albums/")}
+        assert claimed_objects(session) == names and len(names) == 3 * len(anna.acknowledged)
+    database.close()
 
 
 def test_attack_13_a_clock_that_is_a_year_back_revives_nothing(server: Callable[..., Server]) -> None:
