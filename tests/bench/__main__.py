@@ -8,13 +8,14 @@ import argparse
 import os
 import sys
 
-from tests.bench import backup, databases, first_view, full, group, guests, ingest, pages, s3, waiting
+from tests.bench import backup, databases, films, first_view, full, group, guests, ingest, pages, s3, waiting
 from tests.bench import bytes as photo_bytes
 from tests.bench.measure import Options
 
 BENCHMARKS = {
     "ingest": ingest.run,
     "full": full.run,
+    "films": films.run,
     "pages": pages.run,
     "bytes": photo_bytes.run,
     "waiting": waiting.run,
