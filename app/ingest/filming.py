@@ -156,7 +156,7 @@ class Filming:
         """
         if not hasattr(os, "memfd_create") or not container:
             return NotDecoded("film-unsupported")
-        work = _Work(self, group, size, keep, tell)
+        work = _Work(self, group, keep, tell)
         try:
             with _memory() as film:
                 for piece in data:
@@ -168,6 +168,17 @@ class Filming:
                 return work.make(film, container)
         except _Refused as refused:
             return NotDecoded(str(refused))
+
+    def sample(self) -> bytes:
+        """A tiny film to try all this with: half a second, made by ffmpeg itself. Raises `DecoderMissing`."""
+        made = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=0.5", "-c:v", "mpeg4", "-f", "matroska", "pipe:1"]
+        command = self.command(self._path(), ["-hide_banner", "-nostdin", "-loglevel", "error", *made], size=0)
+        made_film = subprocess.run(
+            command, env=ENVIRONMENT, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False
+        ).stdout
+        if not made_film:
+            raise DecoderMissing("ffmpeg does not start")
+        return made_film
 
     def walls(self) -> dict[str, bool]:
         """Which walls stand around ffmpeg here. Raises `DecoderMissing`."""
@@ -281,10 +292,8 @@ class Filming:
 class _Work:
     """The steps over one film."""
 
-    def __init__(
-        self, filming: Filming, group: str, size: int, keep: Callable[[MadeRendition], None], tell: Callable[[int], None]
-    ) -> None:
-        self._filming, self._group, self._size = filming, group, size
+    def __init__(self, filming: Filming, group: str, keep: Callable[[MadeRendition], None], tell: Callable[[int], None]) -> None:
+        self._filming, self._group = filming, group
         self._keep, self._tell = keep, tell
         self._told = time.monotonic()
         self._percent = 0
@@ -296,10 +305,10 @@ class _Work:
         for rendition in poster.renditions:
             if rendition.name in ("grid", "screen"):
                 self._keep(rendition)
+        whole = self._whole(film, container, source) if source.plays and not told["cut"] else None
         with _memory() as out:
-            play = self._film(film, container, ["-map", "0:V:0", "-vf", source.filters(shorter=PLAY_EDGE), *PICTURE], out, source)
+            play = self._film(film, container, to_play(source), out, source)
             self._keep(_rendition("play", out, play))
-            whole = self._whole(film, container, source) if source.plays and not told["cut"] else None
             if whole is None:
                 self._keep(_rendition("full", out, play))
         return replace(
@@ -371,6 +380,11 @@ class _Work:
         if time.monotonic() - self._told >= TELL_SECONDS:
             self._told = time.monotonic()
             self._tell(self._percent)
+
+
+def to_play(source: Source) -> list[str]:
+    """What ffmpeg is told, to make of a film's picture what every browser plays."""
+    return ["-map", "0:V:0", "-vf", source.filters(shorter=PLAY_EDGE), *PICTURE]
 
 
 def understand(said: str) -> Source | None:

@@ -123,6 +123,7 @@ def examine(env: Mapping[str, str]) -> Iterator[Finding]:
         yield from _guarded("database", lambda: _look_at_database(settings))
         yield from _guarded("storage", lambda: _look_at_storage(settings))
     yield from _guarded("decoder", _look_at_decoder)
+    yield from _guarded("films", _look_at_films)
     yield from _guarded("swap", lambda: [check_swap(_swaps())])
 
 
@@ -549,6 +550,39 @@ def samples() -> dict[str, bytes]:
         Image.radial_gradient("L").convert("RGB").resize((64, 48)).save(out, kind)
         made[name] = out.getvalue()
     return made
+
+
+def _look_at_films() -> Iterator[Finding]:
+    from app.ingest.decoding import Decoded, Decoder, DecoderMissing, MadeRendition
+    from app.ingest.filming import Filming
+
+    decoder, kept = Decoder(), list[MadeRendition]()
+    filming = Filming(decoder)
+    try:
+        sample = filming.sample()
+        result = filming.make([sample], container="matroska", group="doctor", size=len(sample), keep=kept.append)
+        yield check_films(isinstance(result, Decoded), filming.walls())
+    except DecoderMissing:
+        yield _failure(
+            "films", "ffmpeg, which reads videos, does not start.", "Install the requirements again: requirements.lock."
+        )
+    finally:
+        decoder.close()
+
+
+def check_films(made: bool, walls: Mapping[str, bool]) -> Finding:
+    """Whether a tiny film could be `made`, and which walls stand around ffmpeg: without Landlock it can read files."""
+    if not made:
+        return _failure("films", "A tiny video could not be prepared.", "Install the requirements again: requirements.lock.")
+    if not walls["landlock"]:
+        return _warning(
+            "films",
+            "It prepares videos, but ffmpeg is without landlock: a hostile video could read this user's files.",
+            "Use Linux 5.13 or newer with it switched on, and let containers and units allow it.",
+        )
+    if not walls["seccomp"]:
+        return _warning("films", "It prepares videos, but ffmpeg is without seccomp.", "Let containers and units allow it.")
+    return _ok("films", "It prepares videos, with ffmpeg behind landlock and seccomp.")
 
 
 def check_formats(unread: list[str]) -> Finding:

@@ -11,6 +11,7 @@ import sys
 from tests.bench import (
     backup,
     databases,
+    films,
     first_view,
     full,
     group,
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "memory": memory.run,
     "queue": queue.run,
     "full": full.run,
+    "films": films.run,
     "pages": pages.run,
     "bytes": photo_bytes.run,
     "waiting": waiting.run,

@@ -23,7 +23,7 @@ def test_anna_sets_up_uploads_and_shares_and_rose_sees_and_saves(server: Instanc
     board = anna.get_by_role("region", name="Photos on their way")
     expect(board).to_contain_text("All of them have arrived")
     reload_until(anna, lambda: photos(anna).count() == 2 and board.get_by_text("2 files could not be used").is_visible())
-    expect(board.get_by_role("listitem").filter(has_text="notes.jpg")).to_contain_text("This is not a picture.")
+    expect(board.get_by_role("listitem").filter(has_text="notes.jpg")).to_contain_text("This is neither a picture nor a video.")
     expect(board.get_by_role("listitem").filter(has_text="none.jpg")).to_contain_text("This file is empty.")
     board.get_by_role("button", name="Dismiss notes.jpg").click()
     expect(board).to_contain_text("1 file could not be used")

@@ -57,8 +57,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The decoder takes a while to start, and has tests of its own."""
+    """The decoder and ffmpeg take a while to start, and have tests of their own."""
     monkeypatch.setattr(room, "_look_at_decoder", lambda: iter(()))
+    monkeypatch.setattr(room, "_look_at_films", lambda: iter(()))
 
 
 def ask(data: Path, **env: str) -> tuple[int, dict[str, Finding]]:
@@ -89,7 +90,9 @@ def test_all_is_well_after_a_start(folder: Path) -> None:
         "swap",
         "disk",
         "sandbox",
+        "films",
     }
+    assert "It prepares videos" in found["films"].says
     for name in ("settings", "database", "keys", "clock", "storage", "strangers", "decoder", "queue", "key files", "data folder"):
         assert found[name].state is State.OK, found[name]
     assert found["decoder"].says == "It reads jpeg, png, webp, avif, heic."
@@ -261,6 +264,13 @@ def test_a_decoder_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.state for each in found] == [State.FAILURE] and "does not start" in found[0].says
 
 
+def test_films_without_ffmpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing in (shutil.which("false"), "/nowhere"):
+        monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", lambda missing=missing: missing)  # type: ignore[misc]
+        found = list(room._look_at_films())
+        assert [each.state for each in found] == [State.FAILURE] and "does not start" in found[0].says
+
+
 # --- each check by itself -------------------------------------------------------------------------------------------------
 
 
@@ -268,12 +278,17 @@ def settings(**env: str) -> Settings:
     return Settings.from_env({f"KINFOLD_{name}": value for name, value in env.items()})
 
 
+WALLS = {"landlock": True, "seccomp": True}
 HTTPS = {"BASE_URL": "https://photos.example.org"}
 
 
 @pytest.mark.parametrize(
     ("finding", "state", "word"),
     [
+        (lambda: room.check_films(False, WALLS), State.FAILURE.value, "could not be prepared"),
+        (lambda: room.check_films(True, WALLS | {"landlock": False}), State.WARNING.value, "without landlock"),
+        (lambda: room.check_films(True, WALLS | {"seccomp": False}), State.WARNING.value, "without seccomp"),
+        (lambda: room.check_films(True, WALLS), State.OK.value, "behind"),
         (lambda: room.check_address(settings(**HTTPS)), "ok", "https://photos.example.org"),
         (lambda: room.check_address(settings()), "ok", "this machine"),
         (lambda: room.check_address(settings(BASE_URL="http://192.168.1.20:8000")), "warning", "without https"),

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from app.ingest.receiving import PART
+from tests.made_films import film
 from tests.server import PASSWORD, Browser, Server, multipart, wait_for
 
 PLACE = b"Canary-Place-Ker-Lann"
@@ -172,6 +173,50 @@ def test_a_worker_that_is_killed_is_started_again_and_goes_on(server: Server) ->
     os.kill(worker, signal.SIGKILL)
     assert {photo["state"] for photo in all_settled(anna, album, 4)} == {"ready"}
     assert worker not in server.children("\0worker")
+
+
+def test_canaries_of_a_film_are_never_on_a_disk_either(server: Server) -> None:
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    album = anna.album("Brittany 2026")
+    page = f"/albums/{album}"
+    said = ("-metadata", f"title={PLACE.decode()}", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+    large = film(*said, picture="testsrc2=size=1280x720:rate=30:duration=6,noise=alls=10:allf=t")
+    assert PLACE in large and len(large) > 5_000_000
+    assert anna.upload(f"{page}/photos", anna.token(page), (FILE, large)).status == 202
+    wait_for(lambda: server.children("libx264"), "ffmpeg to be at work")
+    assert_nowhere(server, PLACE, FILE.encode())
+    (video,) = all_settled(anna, album, 1)
+    assert (video["kind"], video["state"]) == ("video", "ready")
+    assert_nowhere(server, PLACE, FILE.encode())
+    shown = anna.get(f"/photos/{video['id']}").body.decode()
+    play = re.findall(r'src="(/m/[^"]+)"', shown)[-1]
+    first, last = anna.get(play, Range="bytes=0-99"), anna.get(play, Range="bytes=-100")
+    assert (first.status, len(first.body), last.status, len(last.body)) == (206, 100, 206, 100)
+    assert first.body[4:8] == b"ftyp"
+
+
+@pytest.mark.slow
+def test_a_film_survives_every_restart_and_ffmpeg_none(server: Server) -> None:
+    """More clean restarts than a file has attempts, each in the middle of the film, and then one kill."""
+    anna = Browser(server.base)
+    anna.set_up(server.set_up_address())
+    album = anna.album("Brittany 2026")
+    page = f"/albums/{album}"
+    long = film("-c:v", "mpeg4", picture="testsrc2=size=1280x720:rate=30:duration=40", sound=None)
+    assert anna.upload(f"{page}/photos", anna.token(page), ("VID_1.mp4", long)).status == 202
+    for restart in range(5):
+        wait_for(lambda: server.children("libx264"), "ffmpeg to be at work", 60)
+        assert anna.photos(album)[0]["state"] == "received"
+        working = server.children("ffmpeg")
+        if restart < 4:
+            assert server.stop() == 0
+        else:
+            server.kill()
+        wait_for(lambda working=working: not any(Path(f"/proc/{pid}/exe").exists() for pid in working), "ffmpeg to end")  # type: ignore[misc]
+        server.start()
+    wait_for(lambda: anna.photos(album)[0]["state"] != "received", "the film to be ready", 240)
+    assert anna.photos(album)[0]["state"] == "ready"
 
 
 def test_it_stops_cleanly_and_starts_again_with_everything(server: Server) -> None:
