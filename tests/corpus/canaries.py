@@ -69,6 +69,7 @@ class Canaries:
 
     def bytes(self, length: int = 24) -> bytes:
         """Something binary: a maker's note, a box nobody knows."""
+        assert length >= SHORTEST
         found = self._random.randbytes(length)
         self.raw.append(found)
         return found
@@ -95,7 +96,11 @@ def forms(word: str) -> list[bytes]:
     """A word in every encoding that a file may have it in."""
     plain = {word.encode("utf-8"), word.encode("latin-1", "ignore")}
     wide = {word.encode("utf-16-le"), word.encode("utf-16-be")}
-    return [form for form in (*plain, *wide, *(b64 for form in (*plain, *wide) for b64 in base64_forms(form))) if len(form) >= SHORTEST]
+    return [
+        form
+        for form in (*plain, *wide, *(b64 for form in (*plain, *wide) for b64 in base64_forms(form)))
+        if len(form) >= SHORTEST
+    ]
 
 
 def base64_forms(raw: bytes) -> list[bytes]:

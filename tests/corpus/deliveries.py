@@ -64,6 +64,6 @@ def delta_e(one: Image.Image, other: Image.Image, places: Iterable[tuple[int, in
 
 
 def _lab(stored: Colour) -> tuple[float, float, float]:
-    """Pillow keeps L* as 0 to 255 and a*, b* as signed bytes."""
+    """Pillow keeps L* as 0 to 255, and a* and b* with 128 added."""
     lightness, a, b = stored
-    return lightness * 100 / 255, a - 256 * (a > 127), b - 256 * (b > 127)
+    return lightness * 100 / 255, a - 128, b - 128

@@ -217,7 +217,7 @@ def full_of_segments(canaries: Canaries, jpeg: bytes, *, orientation: int = 1, o
     ]
     others = [segment(marker, canaries.word().encode() + canaries.bytes()) for marker in range(0xE0, 0xF0) if marker != 0xEE]
     said = [
-        segment(0xE0, b"JFIF\0\1\2\1\0\x48\0\x48\1\1" + canaries.bytes(3)),  # with a thumbnail of a single dot
+        segment(0xE0, b"JFIF\0\1\2\1\0\x48\0\x48\2\2" + canaries.bytes(12)),  # with a thumbnail of four dots
         segment(0xE0, jfxx),
         segment(0xE1, b"Exif\0\0" + exif(canaries, orientation=orientation, order=order)),
         segment(0xE1, XMP_HEAD + xmp(canaries)),
@@ -362,12 +362,15 @@ def png(canaries: Canaries, image: Image.Image | None = None, *, orientation: in
         chunk(b"zTXt", b"Description\0\0" + deflated(word().encode() * 3)),
         chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(canaries)),
         chunk(b"iTXt", b"Title\0\1\0fr\0Titre\0" + deflated(word().encode() * 3)),
-        chunk(b"zTXt", b"Raw profile type exif\0\0" + deflated(b"\nexif\n    30\n" + word().encode().hex().encode() + word().encode())),
+        chunk(
+            b"zTXt",
+            b"Raw profile type exif\0\0" + deflated(b"\nexif\n    30\n" + word().encode().hex().encode() + word().encode()),
+        ),
         chunk(b"eXIf", exif(canaries, orientation=orientation)),
         chunk(b"tIME", struct.pack(">H5B", 1987, 3, 14, 5, 6, 7)),
         chunk(b"caBX", c2pa(canaries)),
         chunk(b"pCAL", word().encode() + b"\0" + bytes(10) + word().encode()),
-        chunk(b"sPLT", word().encode() + b"\0\x08" + canaries.bytes(6)),
+        chunk(b"sPLT", word().encode() + b"\0\x08" + canaries.bytes(12)),
         chunk(b"prVt", canaries.bytes() + word().encode()),
     ]
     at = 8 + 25
@@ -418,7 +421,9 @@ def avif(canaries: Canaries, **options: object) -> bytes:
 
 def webp(canaries: Canaries, **options: object) -> bytes:
     """Every chunk that the container names, and two that it does not."""
-    plain = encoded("WEBP", quality=95, exif=b"Exif\0\0" + exif(canaries), xmp=xmp(canaries), icc_profile=icc(canaries), **options)
+    plain = encoded(
+        "WEBP", quality=95, exif=b"Exif\0\0" + exif(canaries), xmp=xmp(canaries), icc_profile=icc(canaries), **options
+    )
     more = b"".join(
         kind + struct.pack("<I", len(payload)) + payload + bytes(len(payload) % 2)
         for kind, payload in ((b"C2PA", c2pa(canaries)), (b"nObd", canaries.word().encode()), (b"JUNK", canaries.bytes()))
@@ -452,7 +457,16 @@ def gif(canaries: Canaries, *, animated: bool = False) -> bytes:
         + b"\x21\xff\x0b" + canaries.bytes(11) + blocks(canaries.bytes())
         + b"\x21\x01\x0c" + bytes(12) + blocks(canaries.word().encode())
     )  # fmt: skip
-    return b"GIF89a" + plain[6:at] + said + plain[at:-1] + b"\x21\xfe" + blocks(canaries.word().encode()) + b";" + canaries.word().encode()
+    return (
+        b"GIF89a"
+        + plain[6:at]
+        + said
+        + plain[at:-1]
+        + b"\x21\xfe"
+        + blocks(canaries.word().encode())
+        + b";"
+        + canaries.word().encode()
+    )
 
 
 def bmp(canaries: Canaries) -> bytes:
@@ -495,7 +509,9 @@ def tiff_picture(canaries: Canaries, order: str = "<", *, orientation: int = 1, 
             0x8298: tiff.text(canaries.word()),
             0x83BB: tiff.raw(iptc_records(canaries)),
             0x8649: tiff.raw(photoshop(canaries)[14:]),
-            0x8769: [{0x9003: tiff.text(canaries.date()), 0xA431: tiff.text(canaries.number()), 0x927C: tiff.raw(canaries.bytes())}],
+            0x8769: [
+                {0x9003: tiff.text(canaries.date()), 0xA431: tiff.text(canaries.number()), 0x927C: tiff.raw(canaries.bytes())}
+            ],
             0x8773: tiff.raw(icc(canaries)),
             0x87B1: tiff.text(canaries.word()),  # GeoAsciiParams
             0x8825: [{1: tiff.text("N"), 2: tiff.Value(tiff.RATIONAL, canaries.rational(order))}],
@@ -528,7 +544,9 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
         0x013B: tiff.text(canaries.word()),
         0x02BC: tiff.Value(tiff.BYTE, xmp(canaries)),
         0x8298: tiff.text(canaries.word()),
-        0x8769: [{0x9003: tiff.text(canaries.date()), 0x927C: tiff.raw(canaries.bytes(80)), 0xA431: tiff.text(canaries.number())}],
+        0x8769: [
+            {0x9003: tiff.text(canaries.date()), 0x927C: tiff.raw(canaries.bytes(80)), 0xA431: tiff.text(canaries.number())}
+        ],
         0x8825: [{1: tiff.text("N"), 2: tiff.Value(tiff.RATIONAL, canaries.rational(order))}],
     }
     dots = {

@@ -76,7 +76,12 @@ def test_the_judge_finds_a_word_in_any_encoding_and_depth(decoder: Decoder, enco
 
     canaries = Canaries("judge")
     word = canaries.accented().encode(encoding)
-    for form in (word, zlib.compress(word * 4), base64.b64encode(b"x" + word + b"yz"), b"{" + base64.b64encode(word + b"---") + b"}"):
+    for form in (
+        word,
+        zlib.compress(word * 4),
+        base64.b64encode(b"x" + word + b"yz"),
+        b"{" + base64.b64encode(word + b"---") + b"}",
+    ):
         assert canaries.found_in(b"ab" + form + b"cd") == canaries.words
     clean = decode(decoder, photos()[0].data)
     assert isinstance(clean, Decoded)

@@ -123,7 +123,11 @@ def _scan(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _only_orientation(payload: bytes) -> bool:
-    return len(payload) == 32 and payload[:26] == b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0"[:26] and payload[28:] == bytes(4)
+    return (
+        len(payload) == 32
+        and payload[:26] == b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0"[:26]
+        and payload[28:] == bytes(4)
+    )
 
 
 def _names_ours(payload: bytes) -> bool:
