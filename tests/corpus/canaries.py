@@ -1,6 +1,7 @@
 """Values that exist once in the world: put into every slot that a file has, and then looked for in everything that comes out.
 
-A canary is found however it was written: as ASCII, UTF-8, Latin-1 or UTF-16, in base64 at any phase, in capitals or not, and inside deflated streams.
+A canary is found however it was written: as ASCII, UTF-8, Latin-1 or UTF-16, in base64 at any phase, in capitals or not, and inside
+deflated streams.
 """
 
 import base64
@@ -67,7 +68,7 @@ class Canaries:
         self.raw.append(struct.pack(order + "II", top, bottom))
         return struct.pack(order + "6I", self._random.randrange(80), 1, self._random.randrange(60), 1, top, bottom)
 
-    def bytes(self, length: int = 24) -> bytes:
+    def blob(self, length: int = 24) -> bytes:
         """Something binary: a maker's note, a box nobody knows."""
         assert length >= SHORTEST
         found = self._random.randbytes(length)

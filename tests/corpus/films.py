@@ -87,15 +87,15 @@ def with_boxes(canaries: Canaries, data: bytes) -> bytes:
     at = data.rindex(b"moov") - 4
     (size,) = struct.unpack_from(">I", data, at)
     if at + size != len(data):
-        return data + loose_boxes(canaries) + canaries.bytes()
+        return data + loose_boxes(canaries) + canaries.blob()
     moov = data[at + 8 :]
     parts = [(moov[start + 4 : start + 8], moov[start + 8 : end]) for start, end in _spans(moov)]
     said = []
     for kind, payload in parts:
         said.append(box(kind, payload + (user_data(canaries) if kind == b"trak" else b"")))
-    more = user_data(canaries) + box(b"free", canaries.word().encode()) + box(b"uuid", canaries.bytes(16) + xmp(canaries))
+    more = user_data(canaries) + box(b"free", canaries.word().encode()) + box(b"uuid", canaries.blob(16) + xmp(canaries))
     more += apple_keys(canaries)
-    return data[:at] + box(b"moov", b"".join(said) + more) + loose_boxes(canaries) + canaries.bytes()
+    return data[:at] + box(b"moov", b"".join(said) + more) + loose_boxes(canaries) + canaries.blob()
 
 
 def _spans(data: bytes) -> list[tuple[int, int]]:
@@ -124,7 +124,7 @@ def user_data(canaries: Canaries) -> bytes:
         b"loci", b"\0\0\0\0\x15\xc7" + word().encode() + b"\0\0" + place + word().encode() + b"\0" + word().encode() + b"\0"
     )
     makers = box(b"SDLN", word().encode()) + box(b"smrd", word().encode()) + box(b"thmb", jpeg_with_comment(canaries))
-    makers += box(b"CAME", canaries.bytes()) + box(b"GPMF", canaries.bytes(40)) + box(b"XMP_", xmp(canaries))
+    makers += box(b"CAME", canaries.blob()) + box(b"GPMF", canaries.blob(40)) + box(b"XMP_", xmp(canaries))
     return box(b"udta", texts + third + loci + makers + c2pa(canaries))
 
 
@@ -168,7 +168,7 @@ def matroska(canaries: Canaries, container: str, *video: str, **options: object)
             ]
         made = film(canaries, container, *video, after=attached, **options)  # type: ignore[arg-type]
     words = canaries.word().encode()
-    return made + b"\xec" + bytes((0x80 | len(words),)) + words + canaries.bytes()
+    return made + b"\xec" + bytes((0x80 | len(words),)) + words + canaries.blob()
 
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18")

@@ -265,7 +265,8 @@ def beginnings() -> Iterator[Hostile]:
         "jpeg": b"\xff\xd8\xff\xe0", "png": b"\x89PNG\r\n\x1a\n", "gif": b"GIF89a", "webp": b"RIFF\xff\1\0\0WEBPVP8X", "bmp": b"BM",
         "tiff": b"II*\0\x08\0\0\0", "tiff-big-endian": b"MM\0*\0\0\0\x08", "bigtiff": b"II+\0\x08\0\0\0", "jxl": b"\xff\x0a",
         "jxl-boxes": b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "heic": box(b"ftyp", b"heic\0\0\0\0mif1heic"), "cr2": b"II*\0\x10\0\0\0CR\2\0",
-        "avif": box(b"ftyp", b"avif\0\0\0\0mif1avif"), "mp4": box(b"ftyp", b"mp42\0\0\0\0mp42isom"), "mov": box(b"ftyp", b"qt  \0\0\0\0qt  "),
+        "avif": box(b"ftyp", b"avif\0\0\0\0mif1avif"),
+        "mp4": box(b"ftyp", b"mp42\0\0\0\0mp42isom"), "mov": box(b"ftyp", b"qt  \0\0\0\0qt  "),
         "matroska": b"\x1a\x45\xdf\xa3", "raf": b"FUJIFILMCCD-RAW 0201", "orf": b"IIRO\x08\0\0\0", "rw2": b"IIU\0\x18\0\0\0",
     }  # fmt: skip
     yield Hostile("nothing", b"", refused=True)

@@ -98,10 +98,8 @@ def _odd(file: dict[str, object]) -> list[str]:
         group, _, name = key.rpartition(":")
         family = "Track" if group.startswith("Track") else "ICC_Profile" if group.startswith("ICC") else group
         known = family in PLAIN_GROUPS or key == "SourceFile" or name in ALLOWED.get(family, ())
-        if not known or name in NOT_FOR_A_PICTURE:
-            odd.append(f"{key} = {value!r}")
-        elif name in SAID and value not in SAID[name]:
-            odd.append(f"{key} = {value!r}")
-        elif name.endswith("Date") and family in ("QuickTime", "Track") and value != NO_DATE:
+        says = name in SAID and value not in SAID[name]
+        dates = name.endswith("Date") and family in ("QuickTime", "Track") and value != NO_DATE
+        if not known or says or dates or name in NOT_FOR_A_PICTURE:
             odd.append(f"{key} = {value!r}")
     return odd

@@ -83,15 +83,15 @@ def exif(canaries: Canaries, *, orientation: int = 1, order: str = ">", date: st
                         0x9003: taken,
                         0x9004: tiff.text(canaries.date()),
                         0x9011: tiff.text("+07:45"),
-                        0x927C: tiff.raw(b"Apple iOS\0\0\1MM" + canaries.bytes(40) + word().encode()),
+                        0x927C: tiff.raw(b"Apple iOS\0\0\1MM" + canaries.blob(40) + word().encode()),
                         0x9286: tiff.raw(b"UNICODE\0" + word().encode("utf-16-be")),
-                        0xA40B: tiff.raw(canaries.bytes()),  # DeviceSettingDescription
+                        0xA40B: tiff.raw(canaries.blob()),  # DeviceSettingDescription
                         0xA420: tiff.text(word(32)),  # ImageUniqueID
                         0xA430: tiff.text(word()),  # CameraOwnerName
                         0xA431: tiff.text(canaries.number()),  # BodySerialNumber
                         0xA434: tiff.text(word()),  # LensModel
                         0xA435: tiff.text(canaries.number()),  # LensSerialNumber
-                        0xEA1D: tiff.raw(canaries.bytes()),
+                        0xEA1D: tiff.raw(canaries.blob()),
                     }
                 ],
                 0x8825: [
@@ -110,7 +110,7 @@ def exif(canaries: Canaries, *, orientation: int = 1, order: str = ">", date: st
                 0x9C9C: tiff.wide(word()),
                 0x9C9D: tiff.wide(word()),
                 0x9C9E: tiff.wide(word()),
-                0xC4A5: tiff.raw(canaries.bytes()),  # PrintIM
+                0xC4A5: tiff.raw(canaries.blob()),  # PrintIM
                 0xC62F: tiff.text(canaries.number()),  # CameraSerialNumber
                 0xFDE8: tiff.text(word()),  # nobody's
             },
@@ -156,7 +156,7 @@ def iptc_records(canaries: Canaries) -> bytes:
 
 def photoshop(canaries: Canaries) -> bytes:
     """Photoshop's resources: IPTC, an address, a path's name, and one that nobody knows."""
-    resources = [(0x0404, iptc_records(canaries)), (0x040B, canaries.word().encode()), (0x07D0, canaries.bytes())]
+    resources = [(0x0404, iptc_records(canaries)), (0x040B, canaries.word().encode()), (0x07D0, canaries.blob())]
     name = canaries.word().encode()
     padded = struct.pack("B", len(name)) + name + bytes((len(name) + 1) % 2)
     return b"Photoshop 3.0\0" + b"".join(
@@ -215,9 +215,9 @@ def full_of_segments(canaries: Canaries, jpeg: bytes, *, orientation: int = 1, o
         segment(0xE1, XMP_MORE + guid + struct.pack(">II", len(long_xmp), at) + long_xmp[at : at + 3000])
         for at in range(0, len(long_xmp), 3000)
     ]
-    others = [segment(marker, canaries.word().encode() + canaries.bytes()) for marker in range(0xE0, 0xF0) if marker != 0xEE]
+    others = [segment(marker, canaries.word().encode() + canaries.blob()) for marker in range(0xE0, 0xF0) if marker != 0xEE]
     said = [
-        segment(0xE0, b"JFIF\0\1\2\1\0\x48\0\x48\2\2" + canaries.bytes(12)),  # with a thumbnail of four dots
+        segment(0xE0, b"JFIF\0\1\2\1\0\x48\0\x48\2\2" + canaries.blob(12)),  # with a thumbnail of four dots
         segment(0xE0, jfxx),
         segment(0xE1, b"Exif\0\0" + exif(canaries, orientation=orientation, order=order)),
         segment(0xE1, XMP_HEAD + xmp(canaries)),
@@ -227,16 +227,16 @@ def full_of_segments(canaries: Canaries, jpeg: bytes, *, orientation: int = 1, o
         segment(0xED, photoshop(canaries)),
         segment(0xFE, canaries.accented().encode()),
         *others,
-        segment(0xF7, canaries.bytes()),  # JPGn: nobody's
+        segment(0xF7, canaries.blob()),  # JPGn: nobody's
     ]
     scan = jpeg.index(b"\xff\xda")
     jpeg = jpeg[:scan] + segment(0xFE, canaries.word().encode()) + jpeg[scan:]
-    return put_in(jpeg, *said) + b"\0\0" + canaries.word().encode() + canaries.bytes()
+    return put_in(jpeg, *said) + b"\0\0" + canaries.word().encode() + canaries.blob()
 
 
 def c2pa(canaries: Canaries) -> bytes:
     """A manifest store as ISO 19566-5 nests it, with claims in it."""
-    claim = box(b"cbor", canaries.word().encode() + canaries.bytes())
+    claim = box(b"cbor", canaries.word().encode() + canaries.blob())
     described = box(b"jumd", b"c2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71\3" + canaries.word().encode() + b"\0")
     return box(b"jumb", described + claim)
 
@@ -249,7 +249,7 @@ def box(kind: bytes, payload: bytes) -> bytes:
 def film_inside(canaries: Canaries) -> bytes:
     """Enough of a film for whoever looks for one behind a photo."""
     said = box(b"udta", box(b"\xa9xyz", struct.pack(">HH", 12, 0x15C7) + canaries.word().encode()))
-    return box(b"ftyp", b"mp42\0\0\0\0mp42isom") + box(b"moov", said) + box(b"mdat", canaries.bytes(60))
+    return box(b"ftyp", b"mp42\0\0\0\0mp42isom") + box(b"moov", said) + box(b"mdat", canaries.blob(60))
 
 
 def jpegs() -> Iterator[tuple[str, Callable[[Canaries], bytes]]]:
@@ -269,7 +269,7 @@ def jpegs() -> Iterator[tuple[str, Callable[[Canaries], bytes]]]:
         return put_in(first, segment(0xE1, b"Exif\0\0" + exif(canaries))) + jpeg_with_comment(canaries)
 
     def ultra_hdr(canaries: Canaries) -> bytes:
-        iso = segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + canaries.bytes())
+        iso = segment(0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + canaries.blob())
         gain = put_in(encoded("JPEG", picture((32, 24)).convert("L")), segment(0xE1, XMP_HEAD + xmp(canaries)), iso)
         return put_in(baseline, segment(0xE1, XMP_HEAD + xmp(canaries)), iso) + gain
 
@@ -370,11 +370,11 @@ def png(canaries: Canaries, image: Image.Image | None = None, *, orientation: in
         chunk(b"tIME", struct.pack(">H5B", 1987, 3, 14, 5, 6, 7)),
         chunk(b"caBX", c2pa(canaries)),
         chunk(b"pCAL", word().encode() + b"\0" + bytes(10) + word().encode()),
-        chunk(b"sPLT", word().encode() + b"\0\x08" + canaries.bytes(12)),
-        chunk(b"prVt", canaries.bytes() + word().encode()),
+        chunk(b"sPLT", word().encode() + b"\0\x08" + canaries.blob(12)),
+        chunk(b"prVt", canaries.blob() + word().encode()),
     ]
     at = 8 + 25
-    after = chunk(b"tEXt", b"Software\0" + word().encode()) + chunk(b"gpLc", canaries.bytes())
+    after = chunk(b"tEXt", b"Software\0" + word().encode()) + chunk(b"gpLc", canaries.blob())
     end = plain.rindex(b"\0\0\0\0IEND")
     return plain[:at] + b"".join(before) + plain[at:end] + after + plain[end:] + word().encode()
 
@@ -406,8 +406,8 @@ def loose_boxes(canaries: Canaries) -> bytes:
     return (
         box(b"free", canaries.word().encode())
         + box(b"uuid", b"\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac" + xmp(canaries))
-        + box(b"uuid", canaries.bytes(16) + c2pa(canaries))
-        + box(b"skip", canaries.bytes())
+        + box(b"uuid", canaries.blob(16) + c2pa(canaries))
+        + box(b"skip", canaries.blob())
         + box(b"mpvd", film_inside(canaries))
         + box(b"sefd", canaries.word().encode() + b"SEFT")
     )
@@ -426,7 +426,7 @@ def webp(canaries: Canaries, **options: object) -> bytes:
     )
     more = b"".join(
         kind + struct.pack("<I", len(payload)) + payload + bytes(len(payload) % 2)
-        for kind, payload in ((b"C2PA", c2pa(canaries)), (b"nObd", canaries.word().encode()), (b"JUNK", canaries.bytes()))
+        for kind, payload in ((b"C2PA", c2pa(canaries)), (b"nObd", canaries.word().encode()), (b"JUNK", canaries.blob()))
     )
     return plain[:4] + struct.pack("<I", len(plain) - 8 + len(more)) + plain[8:] + more + canaries.word().encode()
 
@@ -454,7 +454,7 @@ def gif(canaries: Canaries, *, animated: bool = False) -> bytes:
         b"\x21\xfe" + blocks(canaries.word().encode())
         + b"\x21\xff\x0bXMP DataXMP" + packet + b"\1" + bytes(range(255, -1, -1)) + b"\0"
         + b"\x21\xff\x0bICCRGBG1012" + blocks(icc(canaries))
-        + b"\x21\xff\x0b" + canaries.bytes(11) + blocks(canaries.bytes())
+        + b"\x21\xff\x0b" + canaries.blob(11) + blocks(canaries.blob())
         + b"\x21\x01\x0c" + bytes(12) + blocks(canaries.word().encode())
     )  # fmt: skip
     return (
@@ -476,7 +476,7 @@ def bmp(canaries: Canaries) -> bytes:
     (start,) = struct.unpack_from("<I", plain, 10)
     head = bytearray(plain[:start])
     struct.pack_into("<I", head, 10, start + len(gap))
-    return bytes(head) + gap + plain[start:] + canaries.word().encode() + canaries.bytes()
+    return bytes(head) + gap + plain[start:] + canaries.word().encode() + canaries.blob()
 
 
 def tiff_picture(canaries: Canaries, order: str = "<", *, orientation: int = 1, pages: int = 2, deflated: bool = False) -> bytes:
@@ -504,19 +504,19 @@ def tiff_picture(canaries: Canaries, order: str = "<", *, orientation: int = 1, 
             0x011D: tiff.text(canaries.word()),  # PageName
             0x0132: tiff.text(canaries.date()),
             0x013B: tiff.text(canaries.word()),
-            0x014A: [{0x010E: tiff.text(canaries.word()), 0xFDE9: tiff.raw(canaries.bytes())}],
+            0x014A: [{0x010E: tiff.text(canaries.word()), 0xFDE9: tiff.raw(canaries.blob())}],
             0x02BC: tiff.Value(tiff.BYTE, xmp(canaries)),
             0x8298: tiff.text(canaries.word()),
             0x83BB: tiff.raw(iptc_records(canaries)),
             0x8649: tiff.raw(photoshop(canaries)[14:]),
             0x8769: [
-                {0x9003: tiff.text(canaries.date()), 0xA431: tiff.text(canaries.number()), 0x927C: tiff.raw(canaries.bytes())}
+                {0x9003: tiff.text(canaries.date()), 0xA431: tiff.text(canaries.number()), 0x927C: tiff.raw(canaries.blob())}
             ],
             0x8773: tiff.raw(icc(canaries)),
             0x87B1: tiff.text(canaries.word()),  # GeoAsciiParams
             0x8825: [{1: tiff.text("N"), 2: tiff.Value(tiff.RATIONAL, canaries.rational(order))}],
-            0x935C: tiff.raw(b"Adobe Photoshop Document Data Block\0" + canaries.bytes()),
-            0xFDE8: tiff.Placed(canaries.bytes(60)),
+            0x935C: tiff.raw(b"Adobe Photoshop Document Data Block\0" + canaries.blob()),
+            0xFDE8: tiff.Placed(canaries.blob(60)),
         }
 
     return tiff.write(order, [page(n) for n in range(pages)]) + canaries.word().encode()
@@ -544,9 +544,7 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
         0x013B: tiff.text(canaries.word()),
         0x02BC: tiff.Value(tiff.BYTE, xmp(canaries)),
         0x8298: tiff.text(canaries.word()),
-        0x8769: [
-            {0x9003: tiff.text(canaries.date()), 0x927C: tiff.raw(canaries.bytes(80)), 0xA431: tiff.text(canaries.number())}
-        ],
+        0x8769: [{0x9003: tiff.text(canaries.date()), 0x927C: tiff.raw(canaries.blob(80)), 0xA431: tiff.text(canaries.number())}],
         0x8825: [{1: tiff.text("N"), 2: tiff.Value(tiff.RATIONAL, canaries.rational(order))}],
     }
     dots = {
@@ -584,7 +582,7 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
         0xC612: tiff.Value(tiff.BYTE, b"\1\4\0\0"),  # DNGVersion
         0xC614: tiff.text(canaries.word()),  # UniqueCameraModel
         0xC62F: tiff.text(canaries.number()),
-        0xC634: tiff.raw(canaries.bytes(40)),  # DNGPrivateData
+        0xC634: tiff.raw(canaries.blob(40)),  # DNGPrivateData
         0xC68B: tiff.text(canaries.word()),  # OriginalRawFileName
         0x014A: [dots],
     }

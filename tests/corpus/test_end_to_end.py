@@ -88,7 +88,7 @@ def judge_answer(judge: Judge, name: str, answer: Answer, sample: Sample) -> Non
 
 
 def on_disk(folder: Path, samples: Iterable[Sample]) -> list[str]:
-    """Which canaries lie in the clear in anything that the server has written. When a photo was taken is kept, so dates are not asked for."""
+    """Which canaries lie in the clear in anything that the server has written; but dates, because when a photo was taken is kept."""
     words = [word for sample in samples for word in sample.canaries.words if word.startswith(MARK)]
     raw = {needle for sample in samples for needle in sample.canaries.raw}
     forms = {form(word): word for word in words for form in (lambda w: w[:10].encode(), lambda w: w[:10].encode("utf-16-le"))}

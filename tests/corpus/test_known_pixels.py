@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, ImageOps
 from app.ingest.decoding import Decoded, Decoder
 from tests.corpus.canaries import Canaries
 from tests.corpus.deliveries import as_shown, corners, decode, delta_e, far_off, to_srgb
-from tests.corpus.photos import encoded, exif, icc_segments, picture, png, put_in, segment, tiff_picture, webp
+from tests.corpus.photos import encoded, exif, icc_segments, picture, png, put_in, segment, tiff_picture
 
 ORIENTATION = 0x0112
 
@@ -75,9 +75,11 @@ def test_eight_ways_up(decoder: Decoder, kind: str, turn: int) -> None:
 # Colour: six by four patches, each 16 dots wide.
 
 PATCH, ACROSS, DOWN = 16, 6, 4
-PATCHES = [(200, 60, 40), (40, 160, 70), (50, 70, 190), (220, 200, 80), (120, 60, 140), (60, 150, 160), (255, 255, 255), (230, 230, 230),
-           (170, 170, 170), (110, 110, 110), (60, 60, 60), (0, 0, 0), (224, 172, 145), (180, 120, 95), (95, 60, 45), (250, 220, 200),
-           (90, 120, 160), (70, 100, 60), (140, 130, 170), (110, 190, 170), (210, 120, 50), (70, 90, 160), (190, 90, 100), (160, 190, 80)]  # fmt: skip
+PATCHES = [
+    (200, 60, 40), (40, 160, 70), (50, 70, 190), (220, 200, 80), (120, 60, 140), (60, 150, 160), (255, 255, 255), (230, 230, 230),
+    (170, 170, 170), (110, 110, 110), (60, 60, 60), (0, 0, 0), (224, 172, 145), (180, 120, 95), (95, 60, 45), (250, 220, 200),
+    (90, 120, 160), (70, 100, 60), (140, 130, 170), (110, 190, 170), (210, 120, 50), (70, 90, 160), (190, 90, 100), (160, 190, 80),
+]  # fmt: skip
 CENTRES = [(PATCH * (n % ACROSS) + PATCH // 2, PATCH * (n // ACROSS) + PATCH // 2) for n in range(len(PATCHES))]
 
 

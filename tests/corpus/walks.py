@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 OUR_JFIF = b"JFIF\0\1\1\0\0\1\0\1\0\0"
+ONLY_ORIENTATION = b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1"
 PROFILE_NAMES = (b"Display P3\0", b"Adobe RGB\0")
 ENCODERS = (b"Lavc", b"Lavf", b"x264", b"x265", b"libvpx", b"libopus", b"HandBrake", b"SVT-AV1", b"Apple", b"GPAC", b"mp4v2")
 
@@ -69,15 +70,7 @@ def jpeg(data: bytes) -> Iterator[str]:
             at, restarts = _scan(data, at)
             if restarts and not interval:
                 yield f"{restarts} restarts although there are none"
-        elif marker == 0xE0 and payload == OUR_JFIF:
-            pass
-        elif marker == 0xE1 and _only_orientation(payload):
-            pass
-        elif marker == 0xE2 and payload[:14] == b"ICC_PROFILE\0\1\1" and len(payload) < 2000 and _names_ours(payload):
-            pass
-        elif marker == 0xEE and len(payload) == 12 and payload[:5] == b"Adobe" and payload[5:11] == b"\0\x64\0\0\0\0":
-            pass
-        else:
+        elif not _says_nothing(marker, payload):
             yield f"segment {marker:02x}: {payload[:40]!r}"
     if frames != 1:
         yield f"{frames} frames"
@@ -122,16 +115,16 @@ def _scan(data: bytes, at: int) -> tuple[int, int]:
         at += 1 if code == 0xFF else 2
 
 
-def _only_orientation(payload: bytes) -> bool:
-    return (
-        len(payload) == 32
-        and payload[:26] == b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0"[:26]
-        and payload[28:] == bytes(4)
-    )
-
-
-def _names_ours(payload: bytes) -> bool:
-    return any(name in payload for name in PROFILE_NAMES) and payload.count(b"text\0\0\0\0") == 1 and b"CC0\0" in payload
+def _says_nothing(marker: int, payload: bytes) -> bool:
+    """A segment that is the same for everybody: JFIF, which way up, one of two profiles, how colours are coded."""
+    if marker == 0xE0:
+        return payload == OUR_JFIF
+    if marker == 0xE1:
+        return len(payload) == 32 and payload.startswith(ONLY_ORIENTATION) and payload[28:] == bytes(4)
+    if marker == 0xE2:
+        ours = payload.startswith(b"ICC_PROFILE\0\1\1") and any(name in payload for name in PROFILE_NAMES)
+        return ours and len(payload) < 2000 and payload.count(b"text\0\0\0\0CC0\0") == payload.count(b"text\0\0\0\0") == 1
+    return marker == 0xEE and len(payload) == 12 and payload.startswith(b"Adobe\0\x64\0\0\0\0")
 
 
 def png(data: bytes) -> Iterator[str]:
