@@ -23,7 +23,7 @@ ALLOWED = {
     "PNG": {"ImageWidth", "ImageHeight", "BitDepth", "ColorType", "Compression", "Filter", "Interlace", "Palette", "Transparency"},
     "QuickTime": {
         "MajorBrand", "MinorVersion", "CompatibleBrands", "MediaDataSize", "MediaDataOffset", "MovieHeaderVersion", "TimeScale",
-        "Duration", "PreferredRate", "PreferredVolume", "PreviewTime", "PreviewDuration", "PosterTime", "SelectionTime",
+        "Duration", "MatrixStructure", "PreferredRate", "PreferredVolume", "PreviewTime", "PreviewDuration", "PosterTime", "SelectionTime",
         "SelectionDuration", "CurrentTime", "NextTrackID", "CreateDate", "ModifyDate",
     },
     "Track": {
@@ -86,7 +86,7 @@ class Judge:
 def faults_by_exiftool(folder: Path) -> list[str]:
     """Every tag in the files of a folder that is not about how their dots and sounds are coded."""
     run = subprocess.run(
-        [exiftool(), "-json", "-G1", "-a", "-u", "-ee3", "-api", "largefilesupport=1", "-r", str(folder)],
+        [exiftool(), "-json", "-G1", "-a", "-ee3", "-api", "largefilesupport=1", "-r", str(folder)],
         capture_output=True, timeout=300,
     )  # fmt: skip
     return [f"{Path(file['SourceFile']).name}: exiftool reads {what}" for file in json.loads(run.stdout) for what in _odd(file)]

@@ -18,6 +18,7 @@ from tests.corpus import tiff
 from tests.corpus.canaries import Canaries
 
 SIZE = (96, 64)
+PREVIEW = (1200, 800)  # what cameras put into a raw file to look at
 RED, GREEN, BLUE, YELLOW = (200, 40, 40), (30, 150, 60), (40, 60, 190), (230, 200, 60)
 CORNERS = (RED, GREEN, BLUE, YELLOW)  # top left, top right, bottom left, bottom right
 
@@ -530,7 +531,7 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
     """
     order = ">" if like == "NEF" else "<"
     inner = replace_seed(canaries, "inner")
-    preview = full_of_segments(inner, encoded("JPEG", quality=95))
+    preview = full_of_segments(inner, encoded("JPEG", picture(PREVIEW), quality=90))
     canaries.words += inner.words
     canaries.raw += inner.raw
     canaries.dates += inner.dates
@@ -562,14 +563,14 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
         0x828E: tiff.Value(tiff.BYTE, b"\0\1\1\2"),
     }
     shown = {
-        0x0100: tiff.longs(order, SIZE[0]),
-        0x0101: tiff.longs(order, SIZE[1]),
+        0x0100: tiff.longs(order, PREVIEW[0]),
+        0x0101: tiff.longs(order, PREVIEW[1]),
         0x0102: tiff.shorts(order, 8, 8, 8),
         0x0103: tiff.shorts(order, 7 if like == "DNG" else 6),
         0x0106: tiff.shorts(order, 6),
         0x0111: tiff.Placed(preview),
         0x0115: tiff.shorts(order, 3),
-        0x0116: tiff.longs(order, SIZE[1]),
+        0x0116: tiff.longs(order, PREVIEW[1]),
         0x0117: tiff.longs(order, len(preview)),
     }
     if like == "CR2":  # Canon's mark is in the header: "CR", version 2.0
@@ -619,9 +620,9 @@ def photos() -> tuple[Sample, ...]:
         ("tiff.tif", tiff_picture, {}),
         ("tiff-big-endian.tiff", lambda c: tiff_picture(c, ">", deflated=True), {}),
         ("jxl.jxl", jxl, {}),
-        ("raw.dng", lambda c: raw_picture(c, like="DNG"), {}),
-        ("raw.cr2", lambda c: raw_picture(c, like="CR2"), {}),
-        ("raw.nef", lambda c: raw_picture(c, like="NEF"), {}),
+        ("raw.dng", lambda c: raw_picture(c, like="DNG"), {"size": PREVIEW}),
+        ("raw.cr2", lambda c: raw_picture(c, like="CR2"), {"size": PREVIEW}),
+        ("raw.nef", lambda c: raw_picture(c, like="NEF"), {"size": PREVIEW}),
     ]
     samples = []
     for name, make, facts in made:
