@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint clean
+.PHONY: help run test bench fuzz lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,9 @@ test: .venv/test.stamp ## set everything up and run the tests (a few minutes)
 
 bench: .venv/test.stamp ## measure what the README promises, as ratios
 	$(BIN)/python -m tests.bench
+
+fuzz: .venv/test.stamp ## 20,000 damaged files of every format against the decoder (minutes)
+	$(BIN)/python -m tests.fuzz --count 20000
 
 lint: .venv/test.stamp ## ruff, mypy, import contracts, template lint
 	.ci/run lint types arch

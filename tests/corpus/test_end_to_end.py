@@ -140,10 +140,14 @@ def test_everything_a_family_has_goes_in_and_only_pictures_come_out(server: Serv
             shown = browser.get(page)
             judge.found += [f"{sample.name}: {page} says {word!r}" for word in sample.canaries.found_in(shown.body)]
             judge.found += [f"{sample.name}: {page} says its file's name" for word in names.words if word.encode() in shown.body]
+            mimes = set()
             for n, address in enumerate(addresses(shown)):
                 answer = read(browser, address)
                 judge_answer(judge, f"{sample.name}-{who}-{n}", answer, sample)
                 delivered.add(answer.body)
+                mimes.add(answer.headers["Content-Type"])
+            if sample in films() and "video/mp4" not in mimes:
+                judge.found.append(f"{sample.name}: {who} gets no film, only {mimes}")
     for browser, page in ((anna, f"/albums/{album}"), (rose, f"/shared/{album}")):
         shown, n = browser.get(page), 0
         for n, address in enumerate(addresses(shown)):
