@@ -3,6 +3,7 @@ its upload knew."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ import pytest
 
 from tests.corpus import walks
 from tests.corpus.canaries import Canaries
+
+REASONS = (Path(__file__).resolve().parents[2] / "templates/components/reasons.html").read_text(encoding="utf-8")
+SENTENCES = dict(re.findall(r'reason == "([a-z-]+)"[^%]*-%}\s*{{ _\("([^"]+)"\)', REASONS))
+"""Why a file is refused, and what the page says about it: a reason without a sentence is none."""
 
 ENDINGS = {"image/jpeg": "jpg", "image/png": "png", "video/mp4": "mp4"}
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.ingest import decoding
-from app.ingest.decoder.limits import REASONS
-from app.ingest.decoding import Decoded
+from app.ingest.decoding import Decoded, MadeRendition
+from tests.corpus import walks
 from tests.corpus.films import films
-from tests.corpus.judge import quick_faults
+from tests.corpus.judge import SENTENCES, quick_faults
 from tests.corpus.photos import Sample, photos
 from tests.corpus.taking import Taking, taking
 from tests.fuzz.mutations import mutated
@@ -26,7 +26,7 @@ FILM_IN = 40  # one case in so many is a film: it costs as much as fifty photos
 WARM = 200  # cases until memory is looked at
 GROWTH = 64 << 20  # bytes that the worker's side may grow afterwards
 # A decoder is replaced when it refuses a damaged file. Here it goes on: it is faster, and what a file leaves behind would show.
-HARMLESS = REASONS - {"failed", "too-slow", "too-much-memory"}
+HARMLESS = frozenset(SENTENCES) - {"failed", "too-slow", "too-much-memory"}
 
 
 @dataclass
@@ -85,20 +85,25 @@ def _try(taker: Taking, one: Case, report: Report) -> list[str]:
     wrong = [f"took {took:.0f} s"] if took > SECONDS + 10 else []
     if isinstance(answer, Decoded):
         report.answers["made"] += 1
-        return wrong + [
-            f"{each.name}: {fault}" for each in made for fault in quick_faults(each.mime, each.data, one.sample.canaries)
-        ]
+        return wrong + [f"{each.name}: {fault}" for each in made for fault in _faults(each, one.sample)]
     report.answers[answer.reason] += 1
-    if answer.reason not in REASONS - {"failed"}:
+    if answer.reason not in SENTENCES or answer.reason == "failed":
         wrong.append(f"refused as {answer.reason}")
     return wrong
+
+
+def _faults(made: MadeRendition, sample: Sample) -> list[str]:
+    """The fast part of the judge. Among the coded data of a JPEG, which stay bit for bit, damage may put words that are then drawn."""
+    if made.name == "full" and sample.name.startswith("jpeg"):
+        return walks.faults(made.mime, made.data)
+    return quick_faults(made.mime, made.data, sample.canaries)
 
 
 class _staying:  # noqa: N801 - used as a word
     """Decoders that go on after a damaged file."""
 
     def __enter__(self) -> None:
-        self._real, decoding.HARMLESS = decoding.HARMLESS, frozenset(HARMLESS)
+        self._real, decoding.HARMLESS = decoding.HARMLESS, HARMLESS
 
     def __exit__(self, *_: object) -> None:
         decoding.HARMLESS = self._real
