@@ -82,7 +82,7 @@ class Canaries:
         if dates:
             needles += [(date, form) for date in self.dates for form in date_forms(date)]
         text = b"\0".join((data, *inflated(data)))
-        return sorted({name for name, form in needles if form in text or form.lower() in text or form.upper() in text})
+        return sorted({name for name, form in needles if form in text})
 
     def keep_only_what_is_in(self, data: bytes) -> "Canaries":
         """Forget what a writer would not take, so that whatever is left was really there to be taken out."""
@@ -97,11 +97,9 @@ def forms(word: str) -> list[bytes]:
     """A word in every encoding that a file may have it in."""
     plain = {word.encode("utf-8"), word.encode("latin-1", "ignore")}
     wide = {word.encode("utf-16-le"), word.encode("utf-16-be")}
-    return [
-        form
-        for form in (*plain, *wide, *(b64 for form in (*plain, *wide) for b64 in base64_forms(form)))
-        if len(form) >= SHORTEST
-    ]
+    cased = {form for each in plain for form in (each.lower(), each.upper())}
+    packed = [form for each in (*plain, *wide) for form in base64_forms(each)]
+    return [form for form in (*plain, *wide, *cased, *packed) if len(form) >= SHORTEST]
 
 
 def base64_forms(raw: bytes) -> list[bytes]:
