@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.ingest import decoding
 from app.ingest.decoding import Decoded, MadeRendition
 from tests.corpus import walks
 from tests.corpus.films import films
@@ -25,8 +24,6 @@ SECONDS = 60.0  # for one file: what a worker gives a photo
 FILM_IN = 40  # one case in so many is a film: it costs as much as fifty photos
 WARM = 200  # cases until memory is looked at
 GROWTH = 64 << 20  # bytes that the worker's side may grow afterwards
-# A decoder is replaced when it refuses a damaged file. Here it goes on: it is faster, and what a file leaves behind would show.
-HARMLESS = frozenset(SENTENCES) - {"failed", "too-slow", "too-much-memory"}
 
 
 @dataclass
@@ -63,7 +60,7 @@ def case(seed: int, n: int) -> Case:
 def run(*, seed: int, numbers: range, say: Callable[[str], None] = print) -> Report:
     """Try these cases; each that goes wrong is said at once, and kept in `KEPT`."""
     report, floor = Report(), 0
-    with _staying(), taking() as taker:
+    with taking(stays=True) as taker:
         for count, n in enumerate(numbers):
             one = case(seed, n)
             wrong = _try(taker, one, report)
@@ -97,16 +94,6 @@ def _faults(made: MadeRendition, sample: Sample) -> list[str]:
     if made.name == "full" and sample.name.startswith("jpeg"):
         return walks.faults(made.mime, made.data)
     return quick_faults(made.mime, made.data, sample.canaries)
-
-
-class _staying:  # noqa: N801 - used as a word
-    """Decoders that go on after a damaged file."""
-
-    def __enter__(self) -> None:
-        self._real, decoding.HARMLESS = decoding.HARMLESS, HARMLESS
-
-    def __exit__(self, *_: object) -> None:
-        decoding.HARMLESS = self._real
 
 
 def _resident() -> int:
