@@ -166,6 +166,7 @@ TABLES = {
     b"trex", b"mehd", b"mfhd", b"tfhd", b"tfdt", b"trun",
 }  # fmt: skip
 HANDLERS = {b"vide": {b"", b"VideoHandler", b"Video"}, b"soun": {b"", b"SoundHandler", b"Sound"}}
+DAYLIGHT = bytes.fromhex("002fe9a03d134042")  # the surroundings that every iPhone names: 314 lux, D65 (ITU-T H.274, 8.18)
 CODECS = {b"avc1", b"hvc1", b"hev1", b"av01", b"vp09", b"mp4a", b"Opus"}
 CODEC_BOXES = {
     b"avcC", b"hvcC", b"av1C", b"vpcC", b"esds", b"dOps", b"pasp", b"colr", b"btrt", b"fiel", b"clap", b"chrm", b"mdcv", b"clli",
@@ -273,8 +274,10 @@ def _described(data: bytes, start: int, end: int) -> Iterator[str]:
         if data[first + 8 : first + (16 if sound else 24)].strip(b"\0"):
             yield f"a vendor: {data[first + 8 : first + 24]!r}"
         for kind, inner, inner_end in _boxes(data, first + (28 if sound else 78), last):
-            if kind not in CODEC_BOXES or (kind == b"colr" and data[inner : inner + 4] not in (b"nclx", b"nclc")):
-                yield f"box {kind!r} in {codec!r}: {data[inner : min(inner_end, inner + 40)]!r}"
+            content = data[inner:inner_end]
+            by_number = kind != b"colr" or content[:4] in (b"nclx", b"nclc")
+            if not (kind in CODEC_BOXES and by_number) and (kind, content) != (b"amve", DAYLIGHT):
+                yield f"box {kind!r} in {codec!r}: {content[:40]!r}"
 
 
 def _samples(data: bytes, track: dict[bytes, tuple[int, int]], covered: list[tuple[int, int]]) -> Iterator[str]:
