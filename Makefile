@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test bench crash lint clean
+.PHONY: help run test bench crash fuzz lint clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,9 @@ bench: .venv/test.stamp ## measure what the README promises, as ratios
 
 crash: .venv/test.stamp ## kill -9 everything 200 times during an ingest, and look for what was lost
 	$(BIN)/python -m tests.crash
+
+fuzz: .venv/test.stamp ## 20,000 damaged files of every format against the decoder (minutes)
+	$(BIN)/python -m tests.fuzz --count 20000
 
 lint: .venv/test.stamp ## ruff, mypy, import contracts, template lint
 	.ci/run lint types arch

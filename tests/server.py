@@ -192,8 +192,11 @@ class Browser:
 
     def upload(self, path: str, token: str, *files: tuple[str, bytes]) -> Answer:
         """Files, as a phone sends them."""
-        body = multipart(token, *files)
-        headers = {"Accept": "application/json", "Content-Type": "multipart/form-data; boundary=b0und"}
+        return self.post_body(path, multipart(token, *files), "multipart/form-data; boundary=b0und")
+
+    def post_body(self, path: str, body: bytes, content_type: str) -> Answer:
+        """Any body at all, asking for JSON."""
+        headers = {"Accept": "application/json", "Content-Type": content_type}
         return self._open(urllib.request.Request(self._whole(path), data=body, headers=headers))
 
     def begin(self, album: str, token: str, name: str, size: int) -> str:

@@ -1,0 +1,47 @@
+"""A file through the real processes, whatever it is: photos by the decoder, films by what makes films."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+
+from app.ingest import decoding
+from app.ingest.decoder import sniff
+from app.ingest.decoding import Decoded, Decoder, MadeRendition, NotDecoded
+
+
+class Taking:
+    """`take` answers as a worker would, with the renditions beside it."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        self.decoder = decoder
+        self.filming = import_module("app.ingest.filming").Filming(decoder) if find_spec("app.ingest.filming") else None
+
+    def take(self, data: bytes, group: str = "smiths") -> tuple[Decoded | NotDecoded, list[MadeRendition]]:
+        """What became of an upload."""
+        if self.filming and (container := sniff.film(data[:1024])) is not None:
+            made: list[MadeRendition] = []
+
+            def keep(rendition: MadeRendition) -> None:
+                made.append(
+                    MadeRendition(rendition.name, rendition.mime, rendition.width, rendition.height, bytes(rendition.data))
+                )
+
+            answer = self.filming.make([data], container=container, group=group, size=len(data), keep=keep)
+            return answer, made if isinstance(answer, Decoded) else []
+        answer = self.decoder.decode(data, group=group, size=len(data))
+        return answer, list(answer.renditions) if isinstance(answer, Decoded) else []
+
+
+@contextmanager
+def taking(*, stays: bool = False) -> Iterator[Taking]:
+    """One that is closed afterwards. A decoder is replaced when it refuses a damaged file; with `stays` it goes on: it is faster, and
+    what a file leaves behind would show."""
+    decoder, usual = Decoder(), decoding.HARMLESS
+    if stays:
+        decoding.HARMLESS = usual | {"broken"}
+    try:
+        yield Taking(decoder)
+    finally:
+        decoding.HARMLESS = usual
+        decoder.close()
