@@ -194,7 +194,7 @@ def open_jxl(data: bytes) -> Opened:
     opened = Opened(
         width=found.width,
         height=found.height,
-        memory=JXL_PIXEL * found.width * found.height,
+        memory=16 * found.width * found.height,
         load=load,
         exif=found.exif,
         xmp=found.xmp,
@@ -202,9 +202,6 @@ def open_jxl(data: bytes) -> Opened:
         removed=found.removed,
     )
     return opened
-
-
-JXL_PIXEL = 40  # bytes that decoding was seen to take for one, at most
 
 
 def open_bmp(data: bytes) -> Opened:

@@ -85,15 +85,16 @@ class Jpeg:
         jfif = [canned.JFIF] if self.jfif else []
         return jfif if self.adobe is None else [*jfif, canned.adobe(self.adobe)]
 
-    def units(self, scan: list[int]) -> tuple[int, int]:
-        """How many MCUs a scan of these components has in a row, and how many rows (A.2)."""
-        highest = [max(sizes) for sizes in zip(*((each.across, each.down) for each in self.colours.values()), strict=True)]
-        factors = (self.colours[scan[0]].across, self.colours[scan[0]].down) if len(scan) == 1 else (1, 1)
-        across, down = (
-            -(-edge * factor // (8 * most))
-            for edge, factor, most in zip((self.width, self.height), factors, highest, strict=True)
-        )
-        return across, down
+    @property
+    def sampling(self) -> tuple[int, int]:
+        """The largest of the components' factors."""
+        return max(each.across for each in self.colours.values()), max(each.down for each in self.colours.values())
+
+    def units_of(self, scan: list[int]) -> int:
+        """How many MCUs a scan of these components has (A.2): alone, a component is coded block by block."""
+        wide, high = self.sampling
+        colour = self.colours[scan[0]] if len(scan) == 1 else Component(1, 1, 0)
+        return -(-self.width * colour.across // (8 * wide)) * -(-self.height * colour.down // (8 * high))
 
 
 def walk(data: bytes) -> Jpeg:
@@ -182,8 +183,8 @@ def _read_frame(jpeg: Jpeg, marker: int, payload: bytes) -> None:
         1 <= each.across <= 4 and 1 <= each.down <= 4 for each in jpeg.colours.values()
     ):
         raise Refusal("broken")
-    wide, high = (8 * max(factors) for factors in zip(*((each.across, each.down) for each in jpeg.colours.values()), strict=True))
-    across, down = -(-jpeg.width // wide), -(-jpeg.height // high)
+    wide, high = jpeg.sampling
+    across, down = -(-jpeg.width // (8 * wide)), -(-jpeg.height // (8 * high))
     jpeg.samples = sum(across * each.across * down * each.down * 64 for each in jpeg.colours.values())
 
 
@@ -211,7 +212,9 @@ def _begin_scan(jpeg: Jpeg, payload: bytes) -> list[int]:
     names, tables = list(payload[1:-3:2]), payload[2:-3:2]
     if not set(names) <= set(jpeg.colours) or len(set(names)) != len(names):
         raise Refusal("broken")
-    if not jpeg.progressive and (first, last, approximation) != (0, 63, 0):
+    if names != [name for name in jpeg.colours if name in names] or (
+        not jpeg.progressive and (first, last, approximation) != (0, 63, 0)
+    ):
         jpeg.odd = True
     quantisation = [(DQT, jpeg.colours[name].table) for name in names if name not in jpeg.shown]
     codes: list[tuple[int, int]] = []
@@ -253,8 +256,7 @@ def _is_odd(table: bytes, progressive: bool) -> bool:
 
 def _check_restarts(jpeg: Jpeg, scan: list[int], found: list[bytes]) -> None:
     """One restart after each interval but the last, counted from 0 to 7 and over again (E.1.4), and no fill."""
-    across, down = jpeg.units(scan)
-    wanted = -(-across * down // jpeg.interval) - 1
+    wanted = -(-jpeg.units_of(scan) // jpeg.interval) - 1
     if len(found) != wanted or found != list(islice(cycle(RESTARTS), wanted)):
         jpeg.odd = True
 

@@ -5,6 +5,7 @@ same way; only real transparency makes a PNG. `screen` is drawn from the JPEG by
 half, a quarter or an eighth, which is most of the speed), and `grid` from `screen`.
 """
 
+import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,8 @@ from .thumbhash import EDGE, thumbhash
 Image = Any  # pyvips comes without types
 
 FULL_QUALITY, SCREEN_QUALITY, GRID_QUALITY = 90, 82, 80
-JPEG_IN_JXL = 30  # bytes that unpacking was seen to take for a pixel, at most
+END = 3  # bytes: the last one of the last scan, and EOI
+JPEG_IN_JXL = 12  # bytes that unpacking was seen to take for a pixel, at most
 WHITE = [255.0, 255.0, 255.0]
 
 
@@ -115,7 +117,7 @@ def _from_made(source: jpeg.Jpeg, exif: metadata.Exif, size: int) -> Photo:
     if source.components == 4 or profile == "other" or source.odd:
         return _from_jpeg(_rewritten(source), "srgb", exif)
     try:
-        return _from_jpeg(source, profile, exif)
+        return _from_jpeg(source, profile, exif, searched=True)
     except Refusal:
         # Any word of complaint from libjpeg: it is drawn again, and what it complained of is gone.
         if not source.ended:
@@ -123,16 +125,35 @@ def _from_made(source: jpeg.Jpeg, exif: metadata.Exif, size: int) -> Photo:
         return _from_jpeg(_rewritten(source), "srgb", exif)
 
 
-def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif) -> Photo:
-    drawing = source.drawing()
+def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched: bool = False) -> Photo:
+    """`full` is this JPEG's own pixels. Any complaint of libjpeg is a `Refusal`; and, when `searched`, so is more than a few bytes behind
+    the last block.
+
+    Only who decodes every code knows where the last one ends. So the end of the file is handed over by itself, and whoever draws the
+    whole picture without asking for it has read beyond what it needs, by more than libjpeg's look ahead (8 bytes at most).
+    """
     full = source.clean(orientation=exif.orientation, profile=profile)
     longest = max(source.width, source.height)
-    shrink = next(k for k in (8, 4, 2, 1) if k == 1 or longest >= SCREEN_EDGE * k)
+    # The largest divisor that leaves enough for `screen`.
+    options = {
+        "shrink": next(k for k in (8, 4, 2, 1) if k == 1 or longest >= SCREEN_EDGE * k),
+        "access": "sequential",
+        "fail_on": "warning",
+    }
+    drawing = source.drawing()
+    most, end = io.BytesIO(drawing[:-END]), io.BytesIO(drawing[-END:])
     with Decoding():
-        image = pyvips.Image.jpegload_buffer(drawing, shrink=shrink, access="sequential", fail_on="warning")
+        if searched:
+            feed = pyvips.SourceCustom()
+            feed.signal_connect("read", lambda room: most.readinto(room) or end.readinto(room))
+            image = pyvips.Image.jpegload_source(feed, **options)
+        else:
+            image = pyvips.Image.jpegload_buffer(drawing, **options)
         # The size aimed at comes from the real one: shrinking on load rounds.
         image = _fit(image, SCREEN_EDGE, of=(source.width, source.height))
         screen = _turn(to_srgb(image, None if profile == "srgb" else canned.PROFILES[profile]).copy_memory(), exif.orientation)
+    if searched and not end.tell():
+        raise Refusal("broken")
     width, height = source.width, source.height
     if exif.orientation >= 5:
         width, height = height, width

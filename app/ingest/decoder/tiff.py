@@ -86,7 +86,7 @@ class Tiff:
         """The same structure with no successor to its first directory."""
         head, entry, wide = (8, 20, 8) if self.big else (2, 12, 4)
         at = self.first + head + entry * self._number(self.first, head)
-        return b"".join((self.data[:at], bytes(wide), self.data[at + wide :]))
+        return b"".join((self.data[:at], bytes(wide), self.data[at + wide :])) if self._number(at, wide) else self.data
 
     def value(self, fields: Directory, tag: int, most: int = 64) -> bytes:
         """The first `most` bytes of a value; nothing when it is not there."""
