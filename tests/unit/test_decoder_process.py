@@ -1,12 +1,9 @@
 """The worker's side: one process, one group, and no trust in what it answers."""
 
 import io
-import json
 import os
 import pickle
-import shutil
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +17,7 @@ from app.ingest.decoder import canned
 from app.ingest.decoder.limits import REASONS, REMOVED
 from app.ingest.decoder.prove import prove
 from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
+from tests.exiftool import ALLOWED, said_by_exiftool
 
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 # Films are another part's, whatever their class in SOURCES.tsv.
@@ -327,29 +325,7 @@ def test_samples(decoder: Decoder, tmp_path: Path) -> None:
             for made in photo.renditions:
                 assert prove(made.mime, made.data) == (made.width, made.height)
                 (tmp_path / f"{path.stem}-{made.name}.{made.mime[6:]}").write_bytes(made.data)
-    if shutil.which("exiftool"):
-        assert said_by_exiftool(tmp_path) <= {
-            "Orientation", "JFIFVersion", "ResolutionUnit", "XResolution", "YResolution",
-        }  # fmt: skip
-
-
-def said_by_exiftool(folder: Path) -> set[str]:
-    """Every tag in the files that is not about their own bytes, their coding or our own profiles."""
-    run = subprocess.run(["exiftool", "-json", "-G0", "-a", str(folder)], capture_output=True, check=True, timeout=60)
-    found = set()
-    for file in json.loads(run.stdout):
-        for tag in file:
-            group, _, name = tag.partition(":")
-            if group in ("SourceFile", "File", "Composite", "ExifTool", "ICC_Profile"):
-                assert name not in ("Comment", "Warning"), file
-            elif group == "PNG":
-                assert name in PNG_CODING, file
-            else:
-                found.add("APP14" if group == "APP14" else name)
-    return found - {"APP14"}
-
-
-PNG_CODING = {"ImageWidth", "ImageHeight", "BitDepth", "ColorType", "Compression", "Filter", "Interlace"}
+    assert set().union(*said_by_exiftool(tmp_path).values()) <= ALLOWED
 
 
 def test_scan_bomb_costs_nothing(decoder: Decoder) -> None:

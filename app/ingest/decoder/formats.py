@@ -105,7 +105,7 @@ def open_tiff(data: bytes) -> Opened:
         width=width,
         height=height,
         memory=stored + len(data) + (2 * stored + 6 * width * height if samples in (2, 4) else 0),
-        load=lambda: pyvips.Image.tiffload_buffer(page, access="sequential", fail_on="truncated"),
+        load=lambda: pyvips.Image.tiffload_buffer(page, access="sequential", fail_on="error"),
         exif=data,
         profile=tiff.value(fields, 0x8773, png.LARGEST_PROFILE) or None,
     )
@@ -262,11 +262,11 @@ def to_srgb(image: Image, profile: bytes | None, coding: tuple[int, int] | None 
         image = image.copy()
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", canned.PROFILES.get(known, profile))
         try:
-            return image.icc_transform("srgb", embedded=True, depth=8)
+            return image.icc_transform("srgb", embedded=True, depth=8, black_point_compensation=True)
         except pyvips.Error:
             pass  # a profile that can't be used is no reason to refuse the photo
     if image.interpretation == "cmyk":
-        return image.icc_transform("srgb", input_profile="cmyk", depth=8)
+        return image.icc_transform("srgb", input_profile="cmyk", depth=8, black_point_compensation=True)
     return image if image.interpretation == "srgb" and image.format == "uchar" else image.colourspace("srgb").cast("uchar")
 
 

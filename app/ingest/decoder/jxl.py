@@ -34,7 +34,7 @@ def walk(data: bytes) -> Jxl:
         elif kind == b"jbrd":
             jxl.was_jpeg = True
         elif kind == b"Exif":
-            jxl.exif = data[start + 4 : end]
+            jxl.exif = data[start:end]
         elif kind == b"xml ":
             jxl.xmp = data[start:end]
             jxl.removed |= metadata.kinds_of_xmp(jxl.xmp)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .limits import PAIR
+from .tiff import MARKS as MARKS_OF_TIFF
 from .tiff import Tiff
 
 ORIENTATION, EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
@@ -16,6 +17,8 @@ TAKEN = (0x9003, 0x9004, 0x0132)  # DateTimeOriginal, DateTimeDigitized, DateTim
 XMP_PACKET, IPTC_RECORDS, PHOTOSHOP, MAKER_NOTE = 0x02BC, 0x83BB, 0x8649, 0x927C
 LONGEST = 1 << 20  # bytes of one of these that are looked at
 REDUCED, NEW_SUBFILE_TYPE, JPEG_INTERCHANGE = 1, 0x00FE, 0x0201
+
+MARK = re.compile(b"|".join(re.escape(mark) for mark in MARKS_OF_TIFF))
 
 # Apple's maker note: a head, then a directory of its own whose places count from the head. Both files of a Live Photo have the same
 # ContentIdentifier, a UUID.
@@ -91,8 +94,8 @@ class Exif:
 def read_exif(block: bytes) -> Exif:
     """Read a TIFF structure as cameras write it; damaged parts are passed over."""
     found = Exif()
-    start = min((at for at in (block.find(b"II", 0, 32), block.find(b"MM", 0, 32)) if at >= 0), default=0)
-    tiff = Tiff.opened(block[start:])
+    mark = MARK.search(block, 0, 40)
+    tiff = Tiff.opened(block[mark.start() :]) if mark else None
     if tiff is None:
         if block.strip(b"\0"):
             found.kinds.add("other")
@@ -179,7 +182,7 @@ def kinds_of_trailer(data: bytes, at: int) -> set[str]:
 
 # What a box-structured file (HEIC, AVIF, WebP) has inside is named by these bytes somewhere in it.
 MARKS = (
-    ("film", re.compile(rb"mpvd|MotionPhoto_Data")),
+    ("film", re.compile(rb"mpvd|MotionPhoto_Data|ANMF")),
     ("depth", re.compile(rb"aux:depth|auxid:2|aux:disparity")),
     ("edits", re.compile(rb"hdrgainmap|tmap|aux:semantic|portraiteffectsmatte")),
     ("history", re.compile(rb"C2PA|c2pa|jumb")),

@@ -94,8 +94,8 @@ class _Drawn:
             if marker == 0xC4 and len(set(tables[at + 17 : end])) != end - at - 17:
                 raise NotClean("a code for the same value twice")
             at = end
-        if at != len(tables):
-            raise NotClean("bytes after a table")
+        if at != len(tables) or not tables:
+            raise NotClean("bytes after a table, or none")
 
     def restarts(self, interval: bytes) -> None:
         self._expect(0xDD, 0)

@@ -21,6 +21,7 @@ from .thumbhash import EDGE, thumbhash
 Image = Any  # pyvips comes without types
 
 FULL_QUALITY, SCREEN_QUALITY, GRID_QUALITY = 90, 82, 80
+BLOCK = 4096  # bytes: having read the head of a file, libvips goes on to the end of such a block
 END = 3  # bytes: the last one of the last scan, and EOI
 JPEG_IN_JXL = 12  # bytes that unpacking was seen to take for a pixel, at most
 WHITE = [255.0, 255.0, 255.0]
@@ -141,11 +142,13 @@ def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched
         "fail_on": "warning",
     }
     drawing = source.drawing()
-    most, end = io.BytesIO(drawing[:-END]), io.BytesIO(drawing[-END:])
+    head = len(drawing) - len(source.body[-1]) - 2
+    whole_blocks = drawing[:2] + canned.segment(0xFE, bytes(-(head + 4) % BLOCK)) + drawing[2:head]
+    first, most, end = io.BytesIO(whole_blocks), io.BytesIO(drawing[head:-END]), io.BytesIO(drawing[-END:])
     with Decoding():
         if searched:
             feed = pyvips.SourceCustom()
-            feed.signal_connect("read", lambda room: most.readinto(room) or end.readinto(room))
+            feed.signal_connect("read", lambda room: first.readinto(room) or most.readinto(room) or end.readinto(room))
             image = pyvips.Image.jpegload_source(feed, **options)
         else:
             image = pyvips.Image.jpegload_buffer(drawing, **options)

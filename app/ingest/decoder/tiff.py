@@ -15,6 +15,7 @@ NUMBERS = (3, 4, 13, 16, 18)  # types of whole numbers that count something or s
 # Cameras from Olympus and Panasonic write another number in the place of 42.
 PLAIN, BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 CAMERAS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+MARKS = PLAIN + BIG + CAMERAS
 
 SUB_IFDS = 0x014A
 
