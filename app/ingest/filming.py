@@ -24,7 +24,7 @@ from typing import Any
 import imageio_ffmpeg
 
 from app.ingest.decoder import frames
-from app.ingest.decoder.limits import FILM_ROOM, HEADER_SIZE, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
+from app.ingest.decoder.limits import FILM_ROOM, HEADER_SIZE, NOT_STARTED, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
 from app.ingest.decoder.prove_film import ProvenFilm, prove_film
 from app.ingest.decoding import COMMAND, Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
 from app.jobs.port import Stopping
@@ -59,7 +59,7 @@ PLAYABLE = {
 }  # fmt: skip
 TO_SIZE = "scale={width}:{height}:flags=bicubic:out_range=tv,format=yuv420p"
 TO_SDR = (  # to linear light, to the colours of ordinary screens, highlights bent (Hable), and back; 203 nits are white (ITU-R BT.2408)
-    "zscale=w={width}:h={height}:tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,"
+    "zscale=w={width}:h={height}:tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:p=bt2020:m=gbr:npl=203,format=gbrpf32le,zscale=p=bt709,"
     "tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
 )
 # The frame that says most of every fifth of the first seconds; as plain as a picture can be.
@@ -232,6 +232,8 @@ class Filming:
                 code = process.wait()
             finally:
                 process.kill()
+        if code == NOT_STARTED:
+            raise DecoderMissing("ffmpeg does not start")
         if code < 0 or code == NO_MEMORY:
             slow, large = (-signal.SIGXCPU,), (-signal.SIGKILL, -signal.SIGXFSZ, NO_MEMORY)
             raise _Refused("too-slow" if code in slow else "too-much-memory" if code in large else "failed")

@@ -339,8 +339,9 @@ def test_without_ffmpeg_it_is_our_fault_and_not_the_films(decoder: Decoder, monk
 
     some = film()
     monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", missing)
-    with pytest.raises(DecoderMissing):
-        make(decoder, some)
+    for filming in (Filming(decoder), Filming(decoder, ffmpeg="/nowhere/ffmpeg"), Filming(decoder, ffmpeg="/etc/passwd")):
+        with pytest.raises(DecoderMissing):
+            make(decoder, some, filming)
 
 
 def test_the_samples_of_others(decoder: Decoder) -> None:
