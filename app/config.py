@@ -30,7 +30,7 @@ class Settings:
     trusted_proxies: int = 0
     contact: str = ""
     quota: int = 50 * GIGABYTE
-    file_limit: int = 200 * MEGABYTE
+    file_limit: int = 500 * MEGABYTE
     max_days: int = 365
     workers: int = 1
     threads: int = 32

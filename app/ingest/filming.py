@@ -24,7 +24,7 @@ from typing import Any
 import imageio_ffmpeg
 
 from app.ingest.decoder import frames
-from app.ingest.decoder.limits import FILM_ROOM, HEADER_SIZE, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
+from app.ingest.decoder.limits import FILM_ROOM, HEADER_SIZE, NOT_STARTED, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
 from app.ingest.decoder.prove_film import ProvenFilm, prove_film
 from app.ingest.decoding import COMMAND, Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
 from app.jobs.port import Stopping
@@ -45,7 +45,7 @@ NOTHING_ELSE = (
     "-map_metadata", "-1", "-map_chapters", "-1", "-metadata:s", "encoder=", "-fflags", "+bitexact", "-flags:v", "+bitexact",
     "-flags:a", "+bitexact", "-sn", "-dn",
 )  # fmt: skip
-SOUND = ("-map", "0:a:0?", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000")
+SOUND = ("-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000")
 MP4 = ("-write_tmcd", "0", "-movflags", "+faststart", "-f", "mp4", "-y", "fd:")
 # Units that draw, by ITU-T H.264, table 7-1, and H.265, table 7-1: no supplemental information, no filler, nothing unknown.
 DRAWING = {"h264": "filter_units=pass_types=1|5|7|8", "hevc": "filter_units=pass_types=0-9|16-21|32-34"}
@@ -59,7 +59,7 @@ PLAYABLE = {
 }  # fmt: skip
 TO_SIZE = "scale={width}:{height}:flags=bicubic:out_range=tv,format=yuv420p"
 TO_SDR = (  # to linear light, to the colours of ordinary screens, highlights bent (Hable), and back; 203 nits are white (ITU-R BT.2408)
-    "zscale=w={width}:h={height}:tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl=203,format=gbrpf32le,zscale=p=bt709,"
+    "zscale=w={width}:h={height}:tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:p=bt2020:m=gbr:npl=203,format=gbrpf32le,zscale=p=bt709,"
     "tonemap=tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
 )
 # The frame that says most of every fifth of the first seconds; as plain as a picture can be.
@@ -80,6 +80,7 @@ STREAM = re.compile(
     r"  Stream #0:\d+[^:]*: Video: (?P<codec>\w+)(?: \((?P<profile>[\w .:]+)\))?[^,]*, (?P<pixels>\w+)(?:\((?P<colour>[^)]*)\))?, "
     r"(?P<width>\d{1,5})x(?P<height>\d{1,5})(?: \[SAR (?P<across>\d{1,9}):(?P<down>\d{1,9}) )?(?P<rest>.*)"
 )
+HEARD = re.compile(r"  Stream #0:(\d{1,4})[^:]*: Audio: (?!none\b)\w+")
 TURN = re.compile(r" +Display Matrix: rotation of (-?\d{1,3})\.\d\d degrees")
 LENGTH = re.compile(r"  Duration: (\d{1,6}):(\d\d):(\d\d)\.\d\d")
 DONE = re.compile(r"(frame|out_time_us)=(\d{1,15})")
@@ -103,6 +104,7 @@ class Source:
     height: int
     transfer: str | None  # of a picture that is brighter than ordinary screens: `arib-std-b67` (HLG), `smpte2084` (PQ)
     is_interlaced: bool
+    sound: int | None  # the number of the first track of sound that can be read
     seconds: int
 
     @property
@@ -232,6 +234,8 @@ class Filming:
                 code = process.wait()
             finally:
                 process.kill()
+        if code == NOT_STARTED:
+            raise DecoderMissing("ffmpeg does not start")
         if code < 0 or code == NO_MEMORY:
             slow, large = (-signal.SIGXCPU,), (-signal.SIGKILL, -signal.SIGXFSZ, NO_MEMORY)
             raise _Refused("too-slow" if code in slow else "too-much-memory" if code in large else "failed")
@@ -307,7 +311,7 @@ class _Work:
                 self._keep(rendition)
         whole = self._whole(film, container, source) if source.plays and not told["cut"] else None
         with _memory() as out:
-            play = self._film(film, container, to_play(source), out, source)
+            play = self._film(film, container, source, to_play(source), out, counts=True)
             self._keep(_rendition("play", out, play))
             if whole is None:
                 self._keep(_rendition("full", out, play))
@@ -349,21 +353,22 @@ class _Work:
         picture = ["-map", "0:V:0", "-c:v", "copy", "-bsf:v", DRAWING[source.codec], "-tag:v", TAGS[source.codec]]
         with _memory() as out:
             try:
-                proven = self._film(film, container, picture, out, None)
+                proven = self._film(film, container, source, picture, out, counts=False)
             except _Refused:
                 return None
             self._keep(_rendition("full", out, proven))
         return proven
 
-    def _film(self, film: int, container: str, picture: Sequence[str], out: int, source: Source | None) -> ProvenFilm:
-        """Have ffmpeg write a film, and prove it. Raises `_Refused`."""
+    def _film(self, film: int, container: str, source: Source, picture: Sequence[str], out: int, *, counts: bool) -> ProvenFilm:
+        """Have ffmpeg write a film, and prove it; `counts` says whether this is what takes the time. Raises `_Refused`."""
 
         def tell(microseconds: int) -> None:
-            if source:
+            if counts:
                 self._percent = min(99, microseconds // (10_000 * max(1, source.seconds)))
             self._alive(microseconds)
 
-        arguments = [*picture, *SOUND, *NOTHING_ELSE, "-threads", str(THREADS), *MP4]
+        sound = [] if source.sound is None else ["-map", f"0:{source.sound}", *SOUND]
+        arguments = [*picture, *sound, *NOTHING_ELSE, "-threads", str(THREADS), *MP4]
         code, _ = self._filming.run(film, container, arguments, out=out, tell=tell)
         if code:
             raise _Refused("broken")
@@ -389,11 +394,13 @@ def to_play(source: Source) -> list[str]:
 
 def understand(said: str) -> Source | None:
     """The first picture of a film that is no cover, as ffmpeg describes it before it begins; None when there is none that it can read."""
-    stream, turn, seconds = None, 0, 0
+    stream, sound, turn, seconds = None, None, 0, 0
     for line in said.splitlines():
         if match := STREAM.fullmatch(line):
             if stream is None and not re.search(r"\((attached pic|timed thumbnails)\)", match["rest"]):
                 stream = match
+        elif match := HEARD.match(line):
+            sound = int(match[1]) if sound is None else sound
         elif match := LENGTH.match(line):
             seconds = seconds or 3600 * int(match[1]) + 60 * int(match[2]) + int(match[3])
         elif stream is not None and turn == 0 and (match := TURN.match(line)):
@@ -414,6 +421,7 @@ def understand(said: str) -> Source | None:
         height=width if turn % 180 else height,
         transfer=next((name for name in ("arib-std-b67", "smpte2084") if name in colour), None),
         is_interlaced="first" in colour,
+        sound=sound,
         seconds=seconds,
     )
 

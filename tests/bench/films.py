@@ -53,10 +53,10 @@ class Play:
         work = _Work(self._filming, "bench", lambda _: None, lambda _: None)
         with _memory() as film, _memory() as out:
             _write(film, self._film.read_bytes())
-            work._film(film, "mov", to_play(self._source), out, self._source)
+            work._film(film, "mov", self._source, to_play(self._source), out, counts=True)
 
     def bare(self, ffmpeg: str, out: Path) -> None:
-        made = [*to_play(self._source), *SOUND, *NOTHING_ELSE, "-threads", str(THREADS), *MP4[:-1], str(out)]
+        made = [*to_play(self._source), "-map", "0:a:0", *SOUND, *NOTHING_ELSE, "-threads", str(THREADS), *MP4[:-1], str(out)]
         given = ["-threads", str(THREADS), "-f", "mov", "-i", str(self._film)]
         subprocess.run(
             [ffmpeg, "-loglevel", "error", "-nostdin", *given, *made], check=True, preexec_fn=lambda: os.nice(NICENESS)

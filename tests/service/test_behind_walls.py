@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import tiny_jpeg
+from tests.made_films import film
 from tests.server import PROJECT, Browser, Server, wait_for
 from tests.walls import NOBODY, PLAIN
 
@@ -45,14 +46,14 @@ def test_it_serves_prepares_photos_and_its_decoder_has_its_own_walls(server: Ser
     anna.set_up(server.set_up_address())  # a password is hashed
     album = anna.album("Brittany 2026")
     page = f"/albums/{album}"
-    assert anna.upload(f"{page}/photos", anna.token(page), ("IMG_1.jpg", tiny_jpeg())).status == 202
-    wait_for(lambda: [photo["state"] for photo in anna.photos(album)] == ["ready"], "the photo to be ready", 60)
+    assert anna.upload(f"{page}/photos", anna.token(page), ("IMG_1.jpg", tiny_jpeg()), ("VID_1.mp4", film())).status == 202
+    wait_for(lambda: [photo["state"] for photo in anna.photos(album)] == ["ready"] * 2, "photo and video to be ready", 60)
 
     done = subprocess.run(command("doctor", "--json"), cwd=PROJECT, env=server._env, capture_output=True, text=True)
     told = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 0, told
     assert told["decoder"]["state"] == "ok" and told["workers"]["says"] == "1 at work."
-    assert told["sandbox"]["state"] == "ok"
+    assert told["sandbox"]["state"] == told["films"]["state"] == "ok"
     written = (server.folder / "log").read_text()
     assert "Traceback" not in written and "ERROR" not in written
     for line in written.splitlines():

@@ -433,7 +433,15 @@ def test_units_hand_over_the_keys_and_stand_behind_the_same_walls(unit: Path) ->
     assert "KINFOLD_WORKERS" not in given  # the file of settings would win: it has to stand in the command
     assert not re.search(r"(PASSWORD|SECRET|TOKEN)=\S", unit.read_text())
     calls = allowed_calls(told["SystemCallFilter"])
-    assert {"seccomp", "landlock_create_ruleset", "landlock_restrict_self", "prctl", "flock", "fsync"} <= calls
+    assert {
+        "seccomp",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+        "prctl",
+        "flock",
+        "fsync",
+    } <= calls
     assert not {"ptrace", "mount", "bpf", "setuid", "chown", "kexec_load", "init_module", "process_vm_readv"} & calls
 
 

@@ -113,6 +113,16 @@ def test_every_kind_of_film_becomes_one_that_plays(decoder: Decoder, kind: str) 
         assert what_exiftool_finds(data) == []
 
 
+def test_sound_that_nobody_can_read_is_left_out(decoder: Decoder) -> None:
+    two = film("-map", "0:v", "-map", "1:a", "-map", "1:a", "-pix_fmt", "yuv420p", "-c:a", "aac")
+    for unknown, tracks in ((1, ["video", "audio"]), (2, ["video"])):
+        source, number = re.subn(rb"mp4a(.{28,60}?)\x40\x15", b"xyz9\\1\xfe\x15", two, count=unknown, flags=re.DOTALL)
+        assert number == unknown
+        made = make(decoder, source)
+        for name in ("play", "full"):
+            assert [stream["codec_type"] for stream in probe(made.renditions[name])] == tracks, made.answer
+
+
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_it_is_the_right_way_up(decoder: Decoder, degrees: int) -> None:
     made = make(decoder, turned(degrees))
@@ -339,8 +349,9 @@ def test_without_ffmpeg_it_is_our_fault_and_not_the_films(decoder: Decoder, monk
 
     some = film()
     monkeypatch.setattr("imageio_ffmpeg.get_ffmpeg_exe", missing)
-    with pytest.raises(DecoderMissing):
-        make(decoder, some)
+    for filming in (Filming(decoder), Filming(decoder, ffmpeg="/nowhere/ffmpeg"), Filming(decoder, ffmpeg="/etc/passwd")):
+        with pytest.raises(DecoderMissing):
+            make(decoder, some, filming)
 
 
 def test_the_samples_of_others(decoder: Decoder) -> None:

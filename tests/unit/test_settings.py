@@ -17,7 +17,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert (found.host, found.port, found.base_url) == ("127.0.0.1", 8000, "http://127.0.0.1:8000")
     assert found.data == Path("var").resolve()
     assert found.database_url == f"sqlite:///{found.data}/kinfold.sqlite3"
-    assert (found.quota, found.file_limit, found.max_days, found.threads) == (50_000_000_000, 200_000_000, 365, 32)
+    assert (found.quota, found.file_limit, found.max_days, found.threads) == (50_000_000_000, 500_000_000, 365, 32)
     assert (found.trusted_proxies, found.https, found.embedded) == (0, False, True)
 
 

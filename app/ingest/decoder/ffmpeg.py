@@ -8,6 +8,7 @@ import os
 import sys
 
 from . import sandbox
+from .limits import NOT_STARTED
 
 # Beside ffmpeg itself: where the loader of the system (ld.so(8)) finds the C library.
 LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
@@ -23,4 +24,7 @@ def serve() -> None:
     if path == "walls":
         sys.stdout.write(json.dumps({"landlock": files, "seccomp": calls}))
         return
-    os.execve(path, [path, *arguments], {"LC_ALL": "C"})
+    try:
+        os.execve(path, [path, *arguments], {"LC_ALL": "C"})
+    except OSError:
+        sys.exit(NOT_STARTED)

@@ -13,6 +13,7 @@ CHUNKS = 100_000  # of a PNG, which is often cut into pieces of 8 kB
 FILM_MEMORY = 2 << 30  # bytes of private memory of ffmpeg; what it reads and writes is not in it
 FILM_CPU_SECONDS = 4 * 3600  # of one run of ffmpeg
 FILM_OPEN_FILES = 32
+NOT_STARTED = 126  # how a process ends that should have become ffmpeg, as a shell would
 FILM_ROOM = 512 << 20  # bytes that what is made of a film may have beyond the size of the upload
 FILM_BOXES = 100_000  # boxes or elements of a film's container that are looked at
 READING_SECONDS = 20  # for all of that
