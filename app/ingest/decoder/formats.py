@@ -41,6 +41,7 @@ class Opened:
     profile: bytes | None = None
     coding: tuple[int, int] | None = None  # primaries and transfer by the numbers of ITU-T H.273, where there is no profile
     taken_at: str | None = None  # as the container tells it, local, ISO 8601
+    subsampled: bool = False  # whether its colours have half of its width and height
     turnable: bool = True  # whether EXIF tells the orientation, or the container has done so
     removed: set[str] = field(default_factory=set)
 
@@ -118,7 +119,8 @@ def open_webp(data: bytes) -> Opened:
 def open_avif(data: bytes) -> Opened:
     opened = _open_by_vips(data, pyvips.Image.heifload_buffer, pixel=18, turnable=False)
     with Decoding():  # libvips does not tell how colours are coded
-        opened.coding = _coding(pillow_heif.open_heif(io.BytesIO(data)).info)
+        info = pillow_heif.open_heif(io.BytesIO(data)).info
+    opened.coding, opened.subsampled = _coding(info), info.get("chroma") == 420
     return opened
 
 
@@ -173,6 +175,7 @@ def open_heic(data: bytes) -> Opened:
         xmp=xmp,
         profile=info.get("icc_profile"),
         coding=coding,
+        subsampled=info.get("chroma") == 420,
         turnable=False,
         removed=metadata.kinds_of_boxes(data) | (metadata.kinds_of_xmp(xmp) if xmp else set()),
     )

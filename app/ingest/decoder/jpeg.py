@@ -69,7 +69,11 @@ class Jpeg:
 
     def drawing(self) -> bytes:
         """The bare picture, as decoders get to see it."""
-        return b"".join((b"\xff\xd8", *self._colour_model(), *self.body, b"\xff\xd9"))
+        return b"".join((*self.parts(), b"\xff\xd9"))
+
+    def parts(self) -> tuple[bytes, bytes | memoryview]:
+        """The bare picture up to the data of its last scan, and these."""
+        return b"".join((b"\xff\xd8", *self._colour_model(), *self.body[:-1])), self.body[-1]
 
     def clean(self, *, orientation: int, profile: str) -> bytes:
         """The same pixels with our own few words on how to show them; `profile` is `srgb`, `p3` or `adobe`."""

@@ -22,7 +22,6 @@ Image = Any  # pyvips comes without types
 
 FULL_QUALITY, SCREEN_QUALITY, GRID_QUALITY = 90, 82, 80
 BLOCK = 4096  # bytes: having read the head of a file, libvips goes on to the end of such a block
-END = 3  # bytes: the last one of the last scan, and EOI
 JPEG_IN_JXL = 12  # bytes that unpacking was seen to take for a pixel, at most
 WHITE = [255.0, 255.0, 255.0]
 
@@ -81,9 +80,9 @@ def _render(data: bytes) -> Photo:
             if image[-1].min() < 255:
                 return _from_transparent(image, exif)
             image = image.extract_band(0, n=image.bands - 1)
-            encoded = _encode(image, FULL_QUALITY)
         else:
-            encoded = _encode(to_srgb(image, opened.profile, opened.coding), FULL_QUALITY)
+            image = to_srgb(image, opened.profile, opened.coding)
+        encoded = _encode(image, FULL_QUALITY, subsampled=opened.subsampled)
     return _from_jpeg(jpeg.walk(encoded), "srgb", exif)
 
 
@@ -141,17 +140,17 @@ def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched
         "access": "sequential",
         "fail_on": "warning",
     }
-    drawing = source.drawing()
-    head = len(drawing) - len(source.body[-1]) - 2
-    whole_blocks = drawing[:2] + canned.segment(0xFE, bytes(-(head + 4) % BLOCK)) + drawing[2:head]
-    first, most, end = io.BytesIO(whole_blocks), io.BytesIO(drawing[head:-END]), io.BytesIO(drawing[-END:])
+    head, data = source.parts()
+    end = io.BytesIO(bytes(data[-1:]) + b"\xff\xd9")
     with Decoding():
         if searched:
+            whole_blocks = head[:2] + canned.segment(0xFE, bytes(-(len(head) + 4) % BLOCK)) + head[2:]
+            first, most = io.BytesIO(whole_blocks), io.BytesIO(data[:-1])
             feed = pyvips.SourceCustom()
             feed.signal_connect("read", lambda room: first.readinto(room) or most.readinto(room) or end.readinto(room))
             image = pyvips.Image.jpegload_source(feed, **options)
         else:
-            image = pyvips.Image.jpegload_buffer(drawing, **options)
+            image = pyvips.Image.jpegload_buffer(source.drawing(), **options)
         # The size aimed at comes from the real one: shrinking on load rounds.
         image = _fit(image, SCREEN_EDGE, of=(source.width, source.height))
         screen = _turn(to_srgb(image, None if profile == "srgb" else canned.PROFILES[profile]).copy_memory(), exif.orientation)
@@ -190,9 +189,11 @@ def _small(name: str, image: Image, quality: int) -> Rendition:
     return Rendition(name, "image/jpeg", image.width, image.height, written)
 
 
-def _encode(image: Image, quality: int, *, small: bool = False) -> bytes:
-    """A JPEG. Fitting its codes to the picture saves 7 %, but holds all of it in memory: for small ones only."""
-    return bytes(image.jpegsave_buffer(Q=quality, optimize_coding=small, keep="none"))
+def _encode(image: Image, quality: int, *, small: bool = False, subsampled: bool = False) -> bytes:
+    """A JPEG. Fitting its codes to the picture saves 7 %, but holds all of it in memory: for small ones only. `subsampled`: there is half
+    of the colour in each direction anyway, so no more is written."""
+    mode = "on" if subsampled else "auto"
+    return bytes(image.jpegsave_buffer(Q=quality, optimize_coding=small, subsample_mode=mode, keep="none"))
 
 
 def _only_drawing(written: bytes) -> bytes:
