@@ -219,9 +219,10 @@ def delete_account(session: Session, *, account: str, at: datetime) -> None:
     """Forget a member. Sign-ins, one-time addresses, invitations and files that are still arriving go with the row; what they made for
     the group stays."""
     activity.record_deletion(session, DeletionKind.MEMBER, account, at=at)
-    parts = sa.select(_PART.c.object_name).join(_INCOMING, _INCOMING.c.id == _PART.c.incoming_id)
-    arrived = session.scalars(parts.where(_INCOMING.c.member_id == account))
-    session.add_all(Removal(name=name, created_at=at) for name in arrived.all())
+    arriving = sa.select(_INCOMING.c.id).where(_INCOMING.c.member_id == account)
+    session.execute(arriving.with_for_update())  # whoever writes down a part, or a photo of this member, is done first
+    parts = sa.select(_PART.c.object_name).where(_PART.c.incoming_id.in_(arriving))
+    session.add_all(Removal(name=name, created_at=at) for name in session.scalars(parts).all())
     session.execute(sa.delete(Account).where(Account.id == account))
 
 
