@@ -207,3 +207,18 @@ def test_transparent_pictures_stand_on_white_and_plain_ones_are_srgb(decoder: De
     for made in photo.renditions:
         centre = as_shown(made.data).getpixel((48, 32))
         assert far_off([centre], [(255, 255, 255)]) <= 3, made.name  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_what_was_rubbed_out_is_gone(decoder: Decoder, kind: str) -> None:
+    """A rubber makes dots see-through, and leaves their colours where they were."""
+    image = picture()
+    seen = Image.new("L", image.size, 255)
+    seen.paste(0, (24, 16, 72, 48))
+    image.putalpha(seen)
+    photo = decode(decoder, encoded(kind, image, **({"lossless": True, "exact": True} if kind == "WEBP" else {})))
+    assert isinstance(photo, Decoded), photo
+    full = Image.open(io.BytesIO(photo.renditions[-1].data))
+    assert full.mode == "RGBA"
+    for place in ((30, 20), (60, 20), (30, 40), (60, 40)):
+        assert full.getpixel(place) == (0, 0, 0, 0)
