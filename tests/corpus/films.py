@@ -201,6 +201,10 @@ def films() -> tuple[Sample, ...]:
         "vp9.webm": lambda c: matroska(c, "webm", *VP9, audio=OPUS),
         "av1.webm": lambda c: matroska(c, "webm", *AV1, audio=OPUS),
         "h264.mkv": lambda c: matroska(c, "matroska", *H264, *sei(c, "h264"), subtitles="srt"),
+        "mjpeg.avi": lambda c: (
+            film(c, "avi", "-c:v", "mjpeg", "-q:v", "2", "-strict", "unofficial", audio=("-c:a", "pcm_s16le")) + c.blob()
+        ),
+        "h264.mts": lambda c: film(c, "mpegts", *H264, *sei(c, "h264"), after=("-metadata", f"service_name={c.word()}")),
         "hevc.mkv": lambda c: matroska(c, "matroska", *HEVC, audio=OPUS),
     }
     samples = []

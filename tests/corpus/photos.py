@@ -28,14 +28,13 @@ XMP_MORE = b"http://ns.adobe.com/xmp/extension/\0"
 
 @dataclass(frozen=True)
 class Sample:
-    """A file, what it knows, and the picture that it shows. `accepted`: whether Kinfold says that it takes such files."""
+    """A file, what it knows, and the picture that it shows: the colours near its corners, and its size as shown."""
 
     name: str
     data: bytes
     canaries: Canaries
     corners: tuple[tuple[int, int, int], ...] | None = CORNERS
     size: tuple[int, int] = SIZE
-    accepted: bool = True
 
 
 def picture(size: tuple[int, int] = SIZE) -> Image.Image:
@@ -530,7 +529,7 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
     preview is in a sub-directory by offset and length).
     """
     order = ">" if like == "NEF" else "<"
-    inner = replace_seed(canaries, "inner")
+    inner = Canaries(f"{canaries.seed}/inner")
     preview = full_of_segments(inner, encoded("JPEG", picture(PREVIEW), quality=90))
     canaries.words += inner.words
     canaries.raw += inner.raw
@@ -588,10 +587,6 @@ def raw_picture(canaries: Canaries, *, like: str) -> bytes:
         0x014A: [dots],
     }
     return tiff.write(order, [known | shown | {0x00FE: tiff.longs(order, 1)}])
-
-
-def replace_seed(canaries: Canaries, more: str) -> Canaries:
-    return Canaries(f"{canaries.seed}/{more}")
 
 
 @cache

@@ -1,9 +1,12 @@
 """A file through the real processes, whatever it is: photos by the decoder, films by what makes films."""
 
+import gc
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 from app.ingest import decoding
 from app.ingest.decoder import sniff
@@ -45,3 +48,9 @@ def taking(*, stays: bool = False) -> Iterator[Taking]:
     finally:
         decoding.HARMLESS = usual
         decoder.close()
+
+
+def resident() -> int:
+    """Bytes of memory that this process, the worker's side, has in use."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 MEDIA = re.compile(r"/m/[\w.~=-]+")
 NEUTRAL = re.compile(r'attachment; filename="(photo|video)-\d{3,}\.(jpg|png|mp4)"')
-PATIENCE = 600  # seconds until everything is ready or refused
+PATIENCE = 900  # seconds until everything is ready or refused
 BATCH = 20
 GROWTH = 200 << 20  # bytes of memory that all processes of a server together may have more after an attack
 

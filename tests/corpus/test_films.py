@@ -17,10 +17,10 @@ from tests.corpus.taking import Taking, taking
 
 pytestmark = pytest.mark.slow
 
-SAMPLES = [pytest.param(n, id=name) for n, name in enumerate(
-    ("h264.mp4", "fast-start.mp4", "fragments.mp4", "silent.mp4", "hevc.mp4", "av1.mp4", "vp9.mp4", "h264.mov", "hevc.mov", "turned.mov",
-     "timecode.mov", "h264.m4v", "mpeg4.3gp", "vp8.webm", "vp9.webm", "av1.webm", "h264.mkv", "hevc.mkv")
-)]  # fmt: skip
+SAMPLES = [pytest.param(n, id=name) for n, name in enumerate((
+    "h264.mp4", "fast-start.mp4", "fragments.mp4", "silent.mp4", "hevc.mp4", "av1.mp4", "vp9.mp4", "h264.mov", "hevc.mov", "turned.mov",
+    "timecode.mov", "h264.m4v", "mpeg4.3gp", "vp8.webm", "vp9.webm", "av1.webm", "h264.mkv", "mjpeg.avi", "h264.mts", "hevc.mkv",
+))]  # fmt: skip
 """In the order of `films()`, which is made only when these tests run."""
 
 
@@ -77,5 +77,5 @@ def first_picture(film: bytes, folder: Path) -> Image.Image:
 @pytest.mark.parametrize("n", SAMPLES)
 def test_the_films_know_what_they_should(n: int, request: pytest.FixtureRequest) -> None:
     sample = sample_of(request.node.name, n)
-    assert len(sample.canaries.words) >= 30
+    assert len(sample.canaries.words) >= (2 if sample.name.endswith((".avi", ".mts")) else 30)
     assert quick_faults("video/mp4", sample.data, sample.canaries), "the judge objects to the film itself"

@@ -1,7 +1,5 @@
 """Files that mean harm, against the real processes: each is refused with a reason that we know, or something clean comes of it."""
 
-import gc
-import os
 import time
 from collections.abc import Iterable
 
@@ -12,17 +10,10 @@ from tests.corpus.hostile import Hostile, beginnings, cuts, hostile, polyglots
 from tests.corpus.hostile_films import hostile_films
 from tests.corpus.judge import SENTENCES, quick_faults
 from tests.corpus.photos import encoded
-from tests.corpus.taking import Taking, taking
+from tests.corpus.taking import Taking, resident, taking
 
 SECONDS = 60  # for one file: what a worker gives a photo
 GROWTH = 64 << 20  # bytes that this process may have more at the end
-
-
-def resident() -> int:
-    """Bytes of memory that this process has in use."""
-    gc.collect()
-    with open("/proc/self/statm") as told:
-        return int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def faults(taker: Taking, files: Iterable[Hostile]) -> list[str]:

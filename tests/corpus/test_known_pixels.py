@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from app.ingest.decoding import Decoded, Decoder
+from tests.corpus import walks
 from tests.corpus.canaries import Canaries
 from tests.corpus.deliveries import as_shown, corners, decode, delta_e, far_off, to_srgb
 from tests.corpus.photos import encoded, exif, icc_segments, picture, png, put_in, segment, tiff_picture
@@ -67,6 +68,7 @@ def test_eight_ways_up(decoder: Decoder, kind: str, turn: int) -> None:
     assert isinstance(photo, Decoded), photo
     assert (photo.width, photo.height) == wanted.size
     for made in photo.renditions:
+        assert not walks.faults(made.mime, made.data), made.name
         shown = as_shown(made.data)
         assert shown.size == wanted.size == (made.width, made.height)
         assert far_off(corners(shown), corners(wanted)) <= 6, made.name
@@ -186,6 +188,7 @@ def test_colours_land_in_srgb(decoder: Decoder, kind: str, mode: str, said: byte
     photo = decode(decoder, with_profile(kind, source, said))
     assert isinstance(photo, Decoded), photo
     for made in photo.renditions:
+        assert not walks.faults(made.mime, made.data), made.name
         assert delta_e(as_shown(made.data), wanted, CENTRES) < 2, made.name
 
 
@@ -204,3 +207,18 @@ def test_transparent_pictures_stand_on_white_and_plain_ones_are_srgb(decoder: De
     for made in photo.renditions:
         centre = as_shown(made.data).getpixel((48, 32))
         assert far_off([centre], [(255, 255, 255)]) <= 3, made.name  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_what_was_rubbed_out_is_gone(decoder: Decoder, kind: str) -> None:
+    """A rubber makes dots see-through, and leaves their colours where they were."""
+    image = picture()
+    seen = Image.new("L", image.size, 255)
+    seen.paste(0, (24, 16, 72, 48))
+    image.putalpha(seen)
+    photo = decode(decoder, encoded(kind, image, **({"lossless": True, "exact": True} if kind == "WEBP" else {})))
+    assert isinstance(photo, Decoded), photo
+    full = Image.open(io.BytesIO(photo.renditions[-1].data))
+    assert full.mode == "RGBA"
+    for place in ((30, 20), (60, 20), (30, 40), (60, 40)):
+        assert full.getpixel(place) == (0, 0, 0, 0)

@@ -1,8 +1,6 @@
 """Damaged files, one after the other, against the real processes: each becomes a clean picture or film, or is refused with a reason that
 we know, within its time; and the worker's side does not grow."""
 
-import gc
-import os
 import random
 import tempfile
 import time
@@ -16,7 +14,7 @@ from tests.corpus import walks
 from tests.corpus.films import films
 from tests.corpus.judge import SENTENCES, quick_faults
 from tests.corpus.photos import Sample, photos
-from tests.corpus.taking import Taking, taking
+from tests.corpus.taking import Taking, resident, taking
 from tests.fuzz.mutations import mutated
 
 KEPT = Path(tempfile.gettempdir()) / "kinfold-fuzz"
@@ -70,8 +68,8 @@ def run(*, seed: int, numbers: range, say: Callable[[str], None] = print) -> Rep
                 report.wrong.append(f"{one.name}: {'; '.join(dict.fromkeys(wrong))}")
                 say(report.wrong[-1])
             if count == WARM:
-                floor = _resident()
-    report.growth = _resident() - floor if floor else 0
+                floor = resident()
+    report.growth = resident() - floor if floor else 0
     return report
 
 
@@ -94,11 +92,6 @@ def _faults(made: MadeRendition, sample: Sample) -> list[str]:
     if made.name == "full" and sample.name.startswith("jpeg"):
         return walks.faults(made.mime, made.data)
     return quick_faults(made.mime, made.data, sample.canaries)
-
-
-def _resident() -> int:
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def parts(count: int, hands: int) -> Iterator[range]:
