@@ -21,7 +21,7 @@ from typing import Any
 
 from app.errors import KinfoldError
 from app.ingest.decoder import frames
-from app.ingest.decoder.limits import ANSWER_ROOM, GRID_EDGE, MEMORY, REASONS, REMOVED, RENDITIONS, SCREEN_EDGE
+from app.ingest.decoder.limits import ANSWER_ROOM, GRID_EDGE, MEMORY, PAIR, REASONS, REMOVED, RENDITIONS, SCREEN_EDGE
 from app.ingest.decoder.prove import NotClean, prove
 
 COMMAND = (sys.executable, "-I", str(Path(__file__).with_name("decoder") / "main.py"))
@@ -298,7 +298,7 @@ def _read_answer(talk: _Talk, *, most: int) -> Decoded | NotDecoded:
         if header["refused"] not in REASONS or _speaks(talk.process):
             raise ValueError("no reason that we know")
         return NotDecoded(header["refused"])
-    if set(header) != {"taken_at", "width", "height", "thumbhash", "removed", "renditions"}:
+    if set(header) != {"taken_at", "pair", "width", "height", "thumbhash", "removed", "renditions"}:
         raise ValueError("other fields")
     told = header["renditions"]
     if not isinstance(told, list) or [one["name"] for one in told] != list(RENDITIONS):
@@ -318,6 +318,9 @@ def _read_answer(talk: _Talk, *, most: int) -> Decoded | NotDecoded:
     taken_at = None if header["taken_at"] is None else datetime.fromisoformat(header["taken_at"])
     if taken_at and (taken_at.tzinfo or not 1900 <= taken_at.year <= 2100):
         raise ValueError("no local time")
+    pair = header["pair"]
+    if pair is not None and not (isinstance(pair, str) and PAIR.fullmatch(pair)):
+        raise ValueError("no identifier")
     return Decoded(
         taken_at=taken_at,
         width=full.width,
@@ -325,6 +328,7 @@ def _read_answer(talk: _Talk, *, most: int) -> Decoded | NotDecoded:
         thumbhash=thumbhash,
         removed=tuple(kind for kind in REMOVED if kind in removed),
         renditions=renditions,
+        pair=pair,
     )
 
 

@@ -7,9 +7,10 @@ import time
 import pytest
 from PIL import Image, ImageCms
 
-from app.ingest.decoder import canned, jpeg, metadata
+from app.ingest.decoder import canned, jpeg, metadata, render
 from app.ingest.decoder.limits import Refusal
-from app.ingest.decoder.prove import prove_jpeg
+from app.ingest.decoder.prove import NotClean, prove_jpeg
+from tests.made import apple_note
 
 CANARY = b"canary-51.4778N-0.0015W-Anna"
 
@@ -76,6 +77,7 @@ def dirtied(data: bytes) -> bytes:
 def test_pixels_stay_bit_for_bit_and_nothing_else_stays(mode: str, options: dict[str, object]) -> None:
     before = dirtied(written(picture(mode), **options))
     found = jpeg.walk(before)
+    assert not found.odd
     after = found.clean(orientation=1, profile="srgb")
     assert pixels(after) == pixels(before)
     assert pixels(found.drawing()) == pixels(before)
@@ -196,3 +198,116 @@ def test_the_walk_is_linear(filler: bytes) -> None:
     start = time.process_time()
     jpeg.walk(BASE[:scan] + filler * 2_000_000 + b"\0" + BASE[scan:])
     assert time.process_time() - start < 2
+
+
+# What may hide in the parts that draw.
+
+SCAN = BASE.index(b"\xff\xda")
+RESTARTING = written(picture(), restart_marker_blocks=2)
+RESTARTED = RESTARTING.index(b"\xff\xda")
+
+
+def put(before: int, what: bytes, data: bytes = BASE) -> bytes:
+    return data[:before] + what + data[before:]
+
+
+def codes(values: bytes, number: int = 0x13) -> bytes:
+    """A code table for values of any kind, all of them eight bits long."""
+    return canned.segment(0xC4, bytes((number,)) + bytes(7) + bytes((len(values),)) + bytes(8) + values)
+
+
+def drawn_anew(data: bytes) -> bool:
+    """Whether `full` has other pixel data than its file; it shows the same picture in any case."""
+    full = render.render(data).renditions[2].data
+    prove_jpeg(full)
+    assert CANARY[:6] not in full and b"Anna" not in full
+    one, other = (Image.open(io.BytesIO(each)).convert("L").resize((12, 7)).tobytes() for each in (full, BASE))
+    assert max(abs(a - b) for a, b in zip(one, other, strict=True)) < 12
+    return full[full.index(b"\xff\xda") :] not in (BASE[SCAN:], RESTARTING[RESTARTED:])
+
+
+UNUSED = {
+    "quantisation that no component has": put(TABLE, canned.segment(0xDB, b"\3" + CANARY.ljust(64, b"A"))),
+    "quantisation that is replaced": put(TABLE, canned.segment(0xDB, b"\0" + CANARY.ljust(64, b"A"))),
+    "codes that no scan has": put(SCAN, codes(CANARY[:12])),
+    "codes that are replaced": put(TABLE, codes(b"Anna", 0x00)),
+    "an interval of nothing": put(TABLE, canned.segment(0xDD, b"An") + canned.segment(0xDD, bytes(2))),
+    "a table behind the last scan": put(len(BASE) - 2, canned.segment(0xDB, b"\0" + CANARY.ljust(64, b"A"))),
+    "an empty table segment": put(TABLE, canned.segment(0xC4, b"")),
+}
+
+
+@pytest.mark.parametrize("where", UNUSED)
+def test_tables_that_no_scan_uses_are_gone_and_the_pixels_stay(where: str) -> None:
+    found = jpeg.walk(UNUSED[where])
+    assert not found.odd
+    assert found.clean(orientation=1, profile="srgb") == jpeg.walk(BASE).clean(orientation=1, profile="srgb")
+    assert not drawn_anew(UNUSED[where])
+    with pytest.raises(NotClean):  # the proof sees it by itself
+        prove_jpeg(UNUSED[where])
+
+
+def meaningless(data: bytes) -> bytes:
+    """A table of AC codes whose last value, which the picture does not use, means nothing: a size of 15."""
+    at = data.index(b"\xff\xc4", data.index(b"\xff\xc4") + 4)
+    end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    assert data[at + 4] == 0x10
+    return data[: end - 1] + b"\x0f" + data[end:]
+
+
+ODD = {
+    "values without a meaning": meaningless(BASE),
+    "restarts without an interval": put(len(BASE) - 2, b"\xff\xd0"),
+    "fill before a restart": put(RESTARTING.index(b"\xff\xd4"), b"\xff\xff", RESTARTING),
+    "fill at the end of the data": put(len(BASE) - 2, b"\xff\xff"),
+    "a restart too many": put(len(RESTARTING) - 2, b"\xff\xd3", RESTARTING),
+    "restarts in another order": RESTARTING[:RESTARTED] + RESTARTING[RESTARTED:].replace(b"\xff\xd1", b"\xff\xd6"),
+    "words behind the last block": put(len(BASE) - 2, CANARY),
+    "a few words behind the last block": put(len(BASE) - 2, b"51.4N,0.1W"),
+    "words behind the last block of the last interval": put(len(RESTARTING) - 2, CANARY, RESTARTING),
+    "words before a restart": put(RESTARTING.index(b"\xff\xd4"), CANARY, RESTARTING),
+}
+
+
+@pytest.mark.parametrize("where", ODD)
+def test_what_is_odd_is_drawn_anew_so_that_nothing_planted_stays(where: str) -> None:
+    assert drawn_anew(ODD[where])
+
+
+@pytest.mark.parametrize("where", [name for name in ODD if "words" not in name and "meaning" not in name])
+def test_the_proof_knows_restarts_and_fill_too(where: str) -> None:
+    with pytest.raises(NotClean):
+        prove_jpeg(ODD[where])
+
+
+@pytest.mark.parametrize("size", [(123, 77), (1999, 40), (4000, 100), (16_000, 33)])
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 5}, {"progressive": True}]
+)
+def test_whole_files_are_never_drawn_anew_at_any_size(size: tuple[int, int], options: dict[str, object]) -> None:
+    data = written(picture(size=size), **options)
+    full = render.render(data).renditions[2].data
+    assert full == jpeg.walk(data).clean(orientation=1, profile="srgb") and pixels(full) == pixels(data)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_words_behind_a_scan_of_several_are_heard_of(mode: str) -> None:
+    data = written(picture(mode), progressive=True)
+    for at in (len(data) - 2, data.rindex(b"\xff\xc4")):
+        full = render.render(put(at, CANARY, data)).renditions[2].data
+        assert CANARY not in full
+        prove_jpeg(full)
+
+
+def test_what_joins_a_live_photo_is_read_from_apples_note() -> None:
+    def pair(note: bytes) -> str | None:
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[37500] = note
+        return metadata.read_exif(exif.tobytes()).pair
+
+    assert pair(apple_note()) == "A1B2C3D4-0000-1111-2222-333344445555"
+    for text in ("A1B2", "A" * 65, "A1B2C3D4-51.4778N", "../../etc/passwd", ""):
+        assert pair(apple_note(text)) is None
+    assert pair(b"Nikon\0" + apple_note()) is None
+    for end in range(len(apple_note())):
+        pair(apple_note()[:end])

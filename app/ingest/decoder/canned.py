@@ -19,6 +19,8 @@ COLORANTS: dict[str, Colorants] = {
     "p3": ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
     "adobe": ((0.60974, 0.31111, 0.01947), (0.20528, 0.62567, 0.06087), (0.14919, 0.06322, 0.74457)),
 }
+# ITU-R BT.2020, in the same way: never delivered, only converted from.
+BT2020: Colorants = ((0.67349, 0.27904, -0.00194), (0.16566, 0.67534, 0.02998), (0.12505, 0.04562, 0.79686))
 ADOBE_GAMMA = 563 / 256  # Adobe RGB (1998) 4.3.4.2
 D50 = (0.9642, 1.0, 0.8249)
 
@@ -26,6 +28,11 @@ D50 = (0.9642, 1.0, 0.8249)
 def srgb_to_linear(value: float) -> float:
     """The transfer curve of sRGB and Display P3 (IEC 61966-2-1), both ends 0 to 1."""
     return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(value: float) -> float:
+    """The other way round."""
+    return value * 12.92 if value <= 0.0031308 else float(1.055 * value ** (1 / 2.4) - 0.055)
 
 
 def orientation(value: int) -> bytes:
@@ -84,8 +91,9 @@ def _curve(values: list[int]) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(f">I{len(values)}H", len(values), *values)
 
 
+SRGB_CURVE = _curve([round(srgb_to_linear(i / 255) * 65535) for i in range(256)])  # exact for what 8 bits can have
 PROFILES = {
-    # 256 points: exact for every value that an 8-bit picture can have.
-    "p3": _profile("Display P3", COLORANTS["p3"], _curve([round(srgb_to_linear(i / 255) * 65535) for i in range(256)])),
+    "p3": _profile("Display P3", COLORANTS["p3"], SRGB_CURVE),
     "adobe": _profile("Adobe RGB", COLORANTS["adobe"], _curve([round(ADOBE_GAMMA * 256)])),
 }
+BT2020_PROFILE = _profile("BT.2020", BT2020, SRGB_CURVE)

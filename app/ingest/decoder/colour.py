@@ -49,6 +49,15 @@ def recognise(profile: bytes | None, *, bands: int) -> str:
         return "srgb"
 
 
+def coding(profile: bytes | None) -> tuple[int, int] | None:
+    """Primaries and transfer by the numbers of ITU-T H.273, when a profile tells them too (ICC.1:2022 section 9.2.17)."""
+    try:
+        told = _tags(profile or b"").get(b"cicp", b"")
+    except (ValueError, struct.error):
+        return None
+    return (told[8], told[9]) if len(told) >= 12 else None
+
+
 def _adobe(value: float) -> float:
     return float(value**canned.ADOBE_GAMMA)
 

@@ -1,5 +1,7 @@
 """How much the decoder will do for one file, and how it says no."""
 
+import re
+
 PIXELS = 180_000_000
 MEMORY = 1 << 30  # bytes of private memory of the whole process, by RLIMIT_DATA
 OWN_MEMORY = 160 << 20  # what Python, the libraries and their threads take of it before a file comes
@@ -28,6 +30,7 @@ REASONS = frozenset(
 REMOVED = (
     "place", "time", "device", "owner", "description", "thumbnail", "film", "depth", "sound", "history", "edits", "other",
 )  # fmt: skip
+PAIR = re.compile(r"[0-9A-Fa-f-]{8,64}")  # an identifier that joins the files of a Live Photo
 RENDITIONS = ("grid", "screen", "full")
 
 

@@ -5,29 +5,40 @@ that is decided by what is written, not by what is recognised.
 """
 
 import re
-import struct
 from dataclasses import dataclass, field
 from datetime import datetime
 
-MOST_ENTRIES = 1000
-TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
+from .limits import PAIR
+from .tiff import MARKS as MARKS_OF_TIFF
+from .tiff import Tiff
 
 ORIENTATION, EXIF_IFD, GPS_IFD, INTEROP_IFD = 0x0112, 0x8769, 0x8825, 0xA005
 TAKEN = (0x9003, 0x9004, 0x0132)  # DateTimeOriginal, DateTimeDigitized, DateTime
+XMP_PACKET, IPTC_RECORDS, PHOTOSHOP, MAKER_NOTE = 0x02BC, 0x83BB, 0x8649, 0x927C
+LONGEST = 1 << 20  # bytes of one of these that are looked at
+REDUCED, NEW_SUBFILE_TYPE, JPEG_INTERCHANGE = 1, 0x00FE, 0x0201
+
+MARK = re.compile(b"|".join(re.escape(mark) for mark in MARKS_OF_TIFF))
+
+# Apple's maker note: a head, then a directory of its own whose places count from the head. Both files of a Live Photo have the same
+# ContentIdentifier, a UUID.
+APPLE, APPLE_DIRECTORY, CONTENT_IDENTIFIER = b"Apple iOS\0\0\1MM", 14, 0x0011
 
 # CIPA DC-008 (Exif 3.0) and Microsoft's XP tags.
 KINDS = {
     "time": {0x0132, 0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0x9290, 0x9291, 0x9292},
+    "place": {0x830E, 0x8480, 0x8482, 0x85D8, 0x87AF, 0x87B0, 0x87B1},  # GeoTIFF
     "device": {0x010F, 0x0110, 0x0131, 0x013C, 0xA420, 0xA431, 0xA432, 0xA433, 0xA434, 0xA435, 0xC614, 0xC62F, 0xC65D},
     "owner": {0x013B, 0x8298, 0x9C9D, 0xA430, 0xA437, 0xA438},
-    "description": {0x010E, 0x9286, 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F, 0xA436},
-    "edits": {0x927C, 0xA439, 0xA43A, 0xA43B, 0xA43C},
+    "description": {0x010D, 0x010E, 0x011D, 0x9286, 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F, 0xA436},
+    "edits": {MAKER_NOTE, 0xA439, 0xA43A, 0xA43B, 0xA43C},
 }
 KIND_OF_TAG = {tag: kind for kind, tags in KINDS.items() for tag in tags}
 # Said by nearly every file, and about nothing but how its samples are laid out.
 PLAIN = {
-    0x0100, 0x0101, 0x0102, 0x0103, 0x0106, ORIENTATION, 0x0115, 0x011A, 0x011B, 0x0128, 0x0213, 0x9000, 0x9101, 0xA000,
-    0xA001, 0xA002, 0xA003, EXIF_IFD, GPS_IFD, INTEROP_IFD,
+    *range(0x00FE, 0x010C), 0x0111, ORIENTATION, *range(0x0115, 0x011D), *range(0x011E, 0x0130), *range(0x013D, 0x0146), 0x014A,
+    *range(0x014C, 0x0158), 0x015B, *range(0x0200, 0x0215), 0x8773, 0x9000, 0x9101, 0xA000, 0xA001, 0xA002, 0xA003, EXIF_IFD,
+    GPS_IFD, INTEROP_IFD, XMP_PACKET, IPTC_RECORDS, PHOTOSHOP,
 }  # fmt: skip
 
 # Substrings of property names in XMP (ISO 16684-1 and the usual vendors' schemas).
@@ -62,42 +73,69 @@ PNG_WORDS = {
     b"source": "device",
 }
 
-DATE = re.compile(rb"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d):(\d\d)")
+DATE = re.compile(rb"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?")
+# As an attribute or as an element; the moment of taking goes before the moment of writing.
+XMP_TAKEN = [
+    re.compile(name + rb"\s*(?:=\s*[\"']|>\s*)([^\"'<]{16,40})")
+    for name in (rb"exif:DateTimeOriginal", rb"photoshop:DateCreated", rb"xmp:CreateDate", rb"exif:DateTimeDigitized")
+]
 
 
 @dataclass
 class Exif:
+    """`taken_at` is local, ISO 8601; `pair` is what both files of a Live Photo have in common."""
+
     orientation: int = 1
     taken_at: str | None = None
+    pair: str | None = None
     kinds: set[str] = field(default_factory=set)
 
 
 def read_exif(block: bytes) -> Exif:
-    """Read a TIFF structure as cameras write it; damaged parts are passed over. `taken_at` is local time, ISO 8601."""
+    """Read a TIFF structure as cameras write it; damaged parts are passed over."""
     found = Exif()
-    start = min((at for at in (block.find(b"II*\0", 0, 32), block.find(b"MM\0*", 0, 32)) if at >= 0), default=-1)
-    if start < 0:
+    mark = MARK.search(block, 0, 40)
+    tiff = Tiff.opened(block[mark.start() :]) if mark else None
+    if tiff is None:
         if block.strip(b"\0"):
             found.kinds.add("other")
         return found
-    tiff = block[start:]
-    order = "<" if tiff[:2] == b"II" else ">"
-    first, after = _entries(tiff, order, _number(order, tiff[4:8]))
-    tags = dict(first)
-    inner, _ = _entries(tiff, order, _number(order, first.get(EXIF_IFD, b"")))
-    tags.update((tag, value) for tag, value in inner.items() if tag != ORIENTATION)
-    place, _ = _entries(tiff, order, _number(order, first.get(GPS_IFD, b"")))
+    first, after = tiff.directory(tiff.first)
+    inner, _ = tiff.directory(tiff.number(first, EXIF_IFD))
+    place, _ = tiff.directory(tiff.number(first, GPS_IFD))
     if set(place) - {0}:  # tag 0 is only the version of the block
         found.kinds.add("place")
-    if after and _entries(tiff, order, after)[0]:
-        found.kinds.add("thumbnail")
-    for tag in tags:
-        if tag not in PLAIN:
-            found.kinds.add(KIND_OF_TAG.get(tag, "other"))
-    if (turn := _number(order, first.get(ORIENTATION, b"")[:2])) in range(1, 9):
+    if second := tiff.directory(after)[0]:
+        small = JPEG_INTERCHANGE in second or tiff.number(second, NEW_SUBFILE_TYPE) & REDUCED
+        found.kinds.add("thumbnail" if small else "other")
+    found.kinds.update(KIND_OF_TAG.get(tag, "other") for tag in {*first, *inner} - PLAIN)
+    if (turn := tiff.number(first, ORIENTATION)) in range(1, 9):
         found.orientation = turn
-    found.taken_at = next((taken for tag in TAKEN if (taken := read_date(tags.get(tag, b"")))), None)
+    dates = (read_date(tiff.value(fields, tag)) for tag in TAKEN for fields in (inner, first))
+    found.taken_at = next(filter(None, dates), None)
+    if xmp := tiff.value(first, XMP_PACKET, LONGEST):
+        found.kinds |= kinds_of_xmp(xmp)
+        found.taken_at = found.taken_at or date_of_xmp(xmp)
+    for tag in (IPTC_RECORDS, PHOTOSHOP):
+        if records := tiff.value(first, tag, LONGEST):
+            found.kinds |= kinds_of_iptc(records)
+    found.pair = _pair(tiff.value(inner, MAKER_NOTE, LONGEST))
     return found
+
+
+def _pair(note: bytes) -> str | None:
+    """The ContentIdentifier in a maker note of Apple's."""
+    if not note.startswith(APPLE):
+        return None
+    own = Tiff(note, "big")
+    text = own.value(own.directory(APPLE_DIRECTORY)[0], CONTENT_IDENTIFIER, 65).split(b"\0")[0].decode("latin-1")
+    return text if PAIR.fullmatch(text) else None
+
+
+def date_of_xmp(packet: bytes) -> str | None:
+    """When the picture was taken, as an XMP packet tells it."""
+    dates = (read_date(match[1]) for name in XMP_TAKEN if (match := name.search(packet)))
+    return next(filter(None, dates), None)
 
 
 def read_date(text: bytes) -> str | None:
@@ -106,31 +144,10 @@ def read_date(text: bytes) -> str | None:
     if not match:
         return None
     try:
-        moment = datetime(*(int(part) for part in match.groups()))  # type: ignore[arg-type]
+        moment = datetime(*(int(part) for part in match.groups(b"0")))  # type: ignore[arg-type]
     except ValueError:
         return None
     return moment.isoformat() if 1900 <= moment.year <= 2100 else None
-
-
-def _entries(tiff: bytes, order: str, at: int) -> tuple[dict[int, bytes], int]:
-    """One directory (TIFF 6.0 section 2): the first 64 bytes of each value by tag, and where the next directory is."""
-    if not 8 <= at <= len(tiff) - 2:
-        return {}, 0
-    count = _number(order, tiff[at : at + 2])
-    values: dict[int, bytes] = {}
-    for entry in range(at + 2, at + 2 + 12 * min(count, MOST_ENTRIES), 12):
-        if entry + 12 > len(tiff):
-            return values, 0
-        tag, kind, amount = struct.unpack_from(order + "HHI", tiff, entry)
-        size = TYPE_SIZES.get(kind, 1) * amount
-        place = entry + 8 if size <= 4 else _number(order, tiff[entry + 8 : entry + 12])
-        values.setdefault(tag, tiff[place : place + min(size, 64)])
-    end = at + 2 + 12 * count
-    return values, _number(order, tiff[end : end + 4])
-
-
-def _number(order: str, raw: bytes) -> int:
-    return int.from_bytes(raw, "little" if order == "<" else "big")
 
 
 def kinds_of_xmp(packet: bytes) -> set[str]:
@@ -165,7 +182,7 @@ def kinds_of_trailer(data: bytes, at: int) -> set[str]:
 
 # What a box-structured file (HEIC, AVIF, WebP) has inside is named by these bytes somewhere in it.
 MARKS = (
-    ("film", re.compile(rb"mpvd|MotionPhoto_Data")),
+    ("film", re.compile(rb"mpvd|MotionPhoto_Data|ANMF")),
     ("depth", re.compile(rb"aux:depth|auxid:2|aux:disparity")),
     ("edits", re.compile(rb"hdrgainmap|tmap|aux:semantic|portraiteffectsmatte")),
     ("history", re.compile(rb"C2PA|c2pa|jumb")),

@@ -14,6 +14,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DRAWING = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # Says how to show the picture, but nothing about it: not worth a word to the member.
 SILENT = (b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD", b"hIST", b"sPLT", b"pHYs")
+ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 LARGEST_PROFILE = 4 << 20
 
@@ -26,7 +27,10 @@ class Png:
     interlaced: bool = False
     transparent: bool = False  # may be; the pixels tell
     exif: bytes | None = None
+    xmp: bytes | None = None
     profile: bytes | None = None
+    coding: tuple[int, int] | None = None  # primaries and transfer, ITU-T H.273
+    taken_at: str | None = None
     body: list[bytes | memoryview] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
 
@@ -57,6 +61,8 @@ def walk(data: bytes) -> Png:
             _read_header(png, payload)
         elif kind == b"iCCP":
             png.profile = _profile(bytes(payload))
+        elif kind == b"cICP" and size == 4:
+            png.coding = payload[0], payload[1]
         elif kind not in DRAWING and kind not in SILENT:
             _look_at(png, kind, bytes(payload))
         at = end
@@ -94,10 +100,16 @@ def _look_at(png: Png, kind: bytes, payload: bytes) -> None:
         png.exif = png.exif or payload
     elif kind in (b"tEXt", b"zTXt", b"iTXt"):
         keyword, _, text = payload.partition(b"\0")
+        if keyword == b"XML:com.adobe.xmp":
+            png.xmp = png.xmp or text
+        if keyword == b"Creation Time":
+            png.taken_at = metadata.read_date(text[-40:].lstrip(b"\0")) or png.taken_at
         png.removed |= metadata.kinds_of_text(keyword, text)
     elif kind == b"tIME":
+        if len(payload) == 7:
+            png.taken_at = png.taken_at or metadata.read_date(b"%04d-%02d-%02d %02d:%02d:%02d" % struct.unpack(">H5B", payload))
         png.removed.add("time")
     elif kind == b"caBX":
         png.removed.add("history")
     else:
-        png.removed.add("other")
+        png.removed.add("film" if kind in ANIMATION else "other")

@@ -6,15 +6,14 @@ half, a quarter or an eighth, which is most of the speed), and `grid` from `scre
 """
 
 import io
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import pillow_heif
+import pillow_jxl
 import pyvips
 
-from . import canned, colour, jpeg, metadata, png
+from . import canned, colour, jpeg, jxl, metadata, png, raw
+from .formats import OPENERS, Decoding, to_srgb
 from .limits import ANSWER_ROOM, GRID_EDGE, MEMORY, OWN_MEMORY, PIXELS, SCREEN_EDGE, Refusal
 from .sniff import sniff
 from .thumbhash import EDGE, thumbhash
@@ -22,8 +21,9 @@ from .thumbhash import EDGE, thumbhash
 Image = Any  # pyvips comes without types
 
 FULL_QUALITY, SCREEN_QUALITY, GRID_QUALITY = 90, 82, 80
-# How libvips, libjpeg and libheif say that there was not enough of it.
-NO_MEMORY = re.compile("out of memory|insufficient memory|memory allocation|security limit", re.IGNORECASE)
+BLOCK = 4096  # bytes: having read the head of a file, libvips goes on to the end of such a block
+END = 3  # bytes: the last one of the last scan, and EOI
+JPEG_IN_JXL = 12  # bytes that unpacking was seen to take for a pixel, at most
 WHITE = [255.0, 255.0, 255.0]
 
 
@@ -38,28 +38,15 @@ class Rendition:
 
 @dataclass
 class Photo:
-    """Everything that leaves the decoder. `width` and `height` as shown; `taken_at` local, ISO 8601."""
+    """Everything that leaves the decoder. `width` and `height` as shown; `taken_at` local, ISO 8601; `pair` joins a Live Photo."""
 
     taken_at: str | None
+    pair: str | None
     width: int
     height: int
     thumbhash: bytes
     removed: set[str]
     renditions: list[Rendition]
-
-
-@dataclass
-class Opened:
-    """A picture whose header was read; `load` decodes it, in rows where its format can."""
-
-    width: int
-    height: int
-    memory: int  # bytes that decoding will take, at most
-    load: Callable[[], Image]
-    exif: bytes | None = None
-    profile: bytes | None = None
-    turnable: bool = True  # whether EXIF tells the orientation, or the container has done so
-    removed: set[str] = field(default_factory=set)
 
 
 def render(data: bytes) -> Photo:
@@ -74,66 +61,126 @@ def _render(data: bytes) -> Photo:
     kind = sniff(data)
     if kind == "jpeg":
         source = jpeg.walk(data)
-        exif = metadata.read_exif(source.exif or b"")
-        removed = source.removed | exif.kinds
-        profile = colour.recognise(source.profile, bands=source.components)
-        _check(source.width, source.height, _jpeg_memory(source, len(data)))
-        if source.components == 4 or profile == "other":
-            source, profile = _rewritten(source), "srgb"
-        return _from_jpeg(source, profile, exif, removed)
+        return _from_made(source, _said(source.exif, source.xmp), len(data))
+    if kind == "raw":
+        found = raw.preview(data)
+        return _from_made(found.jpeg, found.exif, len(data))
+    if kind == "jxl" and jxl.walk(data).was_jpeg:
+        return _from_packed(data)
 
-    opened = {"png": _open_png, "webp": _open_webp, "avif": _open_avif, "heic": _open_heic}[kind](data)
+    opened = OPENERS[kind](data)
     _check(opened.width, opened.height, opened.memory + 2 * len(data))
-    exif = metadata.read_exif(opened.exif or b"")
-    removed = opened.removed | exif.kinds
+    exif = _said(opened.exif, opened.xmp, opened.taken_at)
+    exif.kinds |= opened.removed
     if not opened.turnable:
         exif.orientation = 1
-    with _Decoding():
+    with Decoding():
         image = opened.load()
         if image.hasalpha():
-            image = _to_srgb(image, opened.profile).copy_memory()
+            image = to_srgb(image, opened.profile, opened.coding).copy_memory()
             if image[-1].min() < 255:
-                return _from_transparent(image, exif, removed)
+                return _from_transparent(image, exif)
             image = image.extract_band(0, n=image.bands - 1)
             encoded = _encode(image, FULL_QUALITY)
         else:
-            encoded = _encode(_to_srgb(image, opened.profile), FULL_QUALITY)
-    return _from_jpeg(jpeg.walk(encoded), "srgb", exif, removed)
+            encoded = _encode(to_srgb(image, opened.profile, opened.coding), FULL_QUALITY)
+    return _from_jpeg(jpeg.walk(encoded), "srgb", exif)
 
 
-def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, removed: set[str]) -> Photo:
-    drawing = source.drawing()
+def _said(exif: bytes | None, xmp: bytes | None, taken_at: str | None = None) -> metadata.Exif:
+    """What the metadata says, and when the picture was taken by the best of it."""
+    said = metadata.read_exif(exif or b"")
+    said.taken_at = said.taken_at or metadata.date_of_xmp(xmp or b"") or taken_at
+    return said
+
+
+def _from_packed(data: bytes) -> Photo:
+    """A JPEG that was packed into a JPEG XL: it comes out as it went in."""
+    found = jxl.walk(data)
+    _check(found.width, found.height, JPEG_IN_JXL * found.width * found.height + 4 * len(data))
+    with Decoding():
+        was_jpeg, _, source, _, _ = pillow_jxl.Decoder(num_threads=0)(data)
+    if not was_jpeg or not source.startswith(b"\xff\xd8\xff"):
+        raise Refusal("broken")
+    unpacked = jpeg.walk(source)
+    exif = _said(unpacked.exif or found.exif, unpacked.xmp or found.xmp)
+    exif.kinds |= found.removed
+    return _from_made(unpacked, exif, len(source))
+
+
+def _from_made(source: jpeg.Jpeg, exif: metadata.Exif, size: int) -> Photo:
+    """From a JPEG that somebody else made; `size` is that of the file it came in."""
+    exif.kinds |= source.removed
+    profile = colour.recognise(source.profile, bands=source.components)
+    _check(source.width, source.height, _jpeg_memory(source, size))
+    if profile == "other":
+        exif.kinds.add("other")
+    if source.components == 4 or profile == "other" or source.odd:
+        return _from_jpeg(_rewritten(source), "srgb", exif)
+    try:
+        return _from_jpeg(source, profile, exif, searched=True)
+    except Refusal:
+        # Any word of complaint from libjpeg: it is drawn again, and what it complained of is gone.
+        if not source.ended:
+            raise
+        return _from_jpeg(_rewritten(source), "srgb", exif)
+
+
+def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched: bool = False) -> Photo:
+    """`full` is this JPEG's own pixels. Any complaint of libjpeg is a `Refusal`; and, when `searched`, so is more than a few bytes behind
+    the last block.
+
+    Only who decodes every code knows where the last one ends. So the end of the file is handed over by itself, and whoever draws the
+    whole picture without asking for it has read beyond what it needs, by more than libjpeg's look ahead (8 bytes at most).
+    """
     full = source.clean(orientation=exif.orientation, profile=profile)
     longest = max(source.width, source.height)
-    shrink = next(k for k in (8, 4, 2, 1) if k == 1 or longest >= SCREEN_EDGE * k)
-    with _Decoding():
-        image = pyvips.Image.jpegload_buffer(drawing, shrink=shrink, access="sequential", fail_on=source.strictness)
+    # The largest divisor that leaves enough for `screen`.
+    options = {
+        "shrink": next(k for k in (8, 4, 2, 1) if k == 1 or longest >= SCREEN_EDGE * k),
+        "access": "sequential",
+        "fail_on": "warning",
+    }
+    drawing = source.drawing()
+    head = len(drawing) - len(source.body[-1]) - 2
+    whole_blocks = drawing[:2] + canned.segment(0xFE, bytes(-(head + 4) % BLOCK)) + drawing[2:head]
+    first, most, end = io.BytesIO(whole_blocks), io.BytesIO(drawing[head:-END]), io.BytesIO(drawing[-END:])
+    with Decoding():
+        if searched:
+            feed = pyvips.SourceCustom()
+            feed.signal_connect("read", lambda room: first.readinto(room) or most.readinto(room) or end.readinto(room))
+            image = pyvips.Image.jpegload_source(feed, **options)
+        else:
+            image = pyvips.Image.jpegload_buffer(drawing, **options)
         # The size aimed at comes from the real one: shrinking on load rounds.
         image = _fit(image, SCREEN_EDGE, of=(source.width, source.height))
-        screen = _turn(_to_srgb(image, None if profile == "srgb" else canned.PROFILES[profile]).copy_memory(), exif.orientation)
+        screen = _turn(to_srgb(image, None if profile == "srgb" else canned.PROFILES[profile]).copy_memory(), exif.orientation)
+    if searched and not end.tell():
+        raise Refusal("broken")
     width, height = source.width, source.height
     if exif.orientation >= 5:
         width, height = height, width
-    return _photo(screen, Rendition("full", "image/jpeg", width, height, full), exif, removed)
+    return _photo(screen, Rendition("full", "image/jpeg", width, height, full), exif)
 
 
-def _from_transparent(image: Image, exif: metadata.Exif, removed: set[str]) -> Photo:
+def _from_transparent(image: Image, exif: metadata.Exif) -> Photo:
     image = _turn(image, exif.orientation)
     full = image.pngsave_buffer(compression=6, keep="none")
     screen = _fit(image.flatten(background=WHITE[: image.bands - 1]), SCREEN_EDGE).copy_memory()
-    return _photo(screen, Rendition("full", "image/png", image.width, image.height, _only_drawing(full)), exif, removed)
+    return _photo(screen, Rendition("full", "image/png", image.width, image.height, _only_drawing(full)), exif)
 
 
-def _photo(screen: Image, full: Rendition, exif: metadata.Exif, removed: set[str]) -> Photo:
+def _photo(screen: Image, full: Rendition, exif: metadata.Exif) -> Photo:
     screen = screen.copy_memory()
     grid = _fit(screen, GRID_EDGE).copy_memory()
     tiny = _fit(grid, EDGE)
     return Photo(
         taken_at=exif.taken_at,
+        pair=exif.pair,
         width=full.width,
         height=full.height,
         thumbhash=thumbhash(bytes(tiny.write_to_memory()), tiny.width, tiny.height),
-        removed=removed,
+        removed=exif.kinds,
         renditions=[_small("grid", grid, GRID_QUALITY), _small("screen", screen, SCREEN_QUALITY), full],
     )
 
@@ -175,105 +222,14 @@ def _turn(image: Image, orientation: int) -> Image:
     return image
 
 
-def _to_srgb(image: Image, profile: bytes | None) -> Image:
-    """Eight bits of sRGB, with the alpha channel if there was one."""
-    bands = image.bands - (1 if image.hasalpha() else 0)
-    known = colour.recognise(profile, bands=bands)
-    if known != "srgb":
-        image = image.copy()
-        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", canned.PROFILES.get(known, profile))
-        try:
-            return image.icc_transform("srgb", embedded=True, depth=8)
-        except pyvips.Error:
-            pass  # a profile that can't be used is no reason to refuse the photo
-    if image.interpretation == "cmyk":
-        return image.icc_transform("srgb", input_profile="cmyk", depth=8)
-    return image if image.interpretation == "srgb" and image.format == "uchar" else image.colourspace("srgb").cast("uchar")
-
-
 def _rewritten(source: jpeg.Jpeg) -> jpeg.Jpeg:
-    """The picture in sRGB, for colours that no browser shows right: four inks, odd profiles."""
-    with _Decoding():
-        image = pyvips.Image.jpegload_buffer(source.drawing(), access="sequential", fail_on=source.strictness)
-        encoded = _encode(_to_srgb(image, source.profile), FULL_QUALITY)
+    """The picture drawn again in sRGB: for colours that no browser shows right (four inks, odd profiles), and for what is odd in other
+    ways. A file that lacks its last two bytes is completed, and then every warning counts: it says that more than these is missing."""
+    strictness = "truncated" if source.ended else "warning"
+    with Decoding():
+        image = pyvips.Image.jpegload_buffer(source.drawing(), access="sequential", fail_on=strictness)
+        encoded = _encode(to_srgb(image, source.profile), FULL_QUALITY)
     return jpeg.walk(encoded)
-
-
-def _open_png(data: bytes) -> Opened:
-    found = png.walk(data)
-    size = found.width * found.height
-    return Opened(
-        width=found.width,
-        height=found.height,
-        # Rows come one by one, unless they are interlaced; transparency is looked for in memory, and written by PNG.
-        memory=(found.stored if found.interlaced else 0) + (6 * size if found.transparent else size),
-        load=lambda: pyvips.Image.pngload_buffer(found.drawing(), access="sequential", fail_on="truncated"),
-        exif=found.exif,
-        profile=found.profile,
-        removed=found.removed,
-    )
-
-
-def _open_webp(data: bytes) -> Opened:
-    return _open_by_vips(data, pyvips.Image.webpload_buffer, pixel=10, turnable=True)
-
-
-def _open_avif(data: bytes) -> Opened:
-    return _open_by_vips(data, pyvips.Image.heifload_buffer, pixel=18, turnable=False)
-
-
-def _open_by_vips(data: bytes, loader: Callable[..., Image], *, pixel: int, turnable: bool) -> Opened:
-    """`pixel` is how many bytes decoding was seen to take for one."""
-
-    def load() -> Image:
-        return loader(data, access="sequential", fail_on="truncated")
-
-    with _Decoding():
-        header = load()
-        fields = header.get_fields()
-    exif, xmp, profile = (
-        bytes(header.get(name)) if name in fields else None for name in ("exif-data", "xmp-data", "icc-profile-data")
-    )
-    return Opened(
-        width=header.width,
-        height=header.height,
-        memory=header.width * header.height * (2 * pixel if header.format == "ushort" else pixel),
-        load=load,
-        exif=exif,
-        profile=profile,
-        turnable=turnable,
-        removed=metadata.kinds_of_boxes(data) | (metadata.kinds_of_xmp(xmp) if xmp else set()),
-    )
-
-
-def _open_heic(data: bytes) -> Opened:
-    with _Decoding():
-        file = pillow_heif.open_heif(io.BytesIO(data))
-        info = file.info
-        width, height = file.size
-    xmp = info.get("xmp")
-    nclx = info.get("nclx_profile") or {}
-    wide = 2 if info.get("bit_depth", 8) > 8 else 1
-    # Colours may be told by number alone: ITU-T H.273, primaries 12 are those of Display P3.
-    by_number = canned.PROFILES["p3"] if nclx.get("color_primaries") == 12 else None
-
-    def load() -> Image:
-        pixels = file.data
-        image = pyvips.Image.new_from_memory(pixels, *file.size, len(file.mode), "uchar")
-        image = image.copy(interpretation="srgb" if len(file.mode) >= 3 else "b-w")
-        return image.unpremultiply().cast("uchar") if file.mode.endswith("a") else image
-
-    return Opened(
-        width=width,
-        height=height,
-        # Its planes, and the pixels made of them; transparency is looked for in another copy.
-        memory=width * height * (4 * wide + len(file.mode) * (2 if file.has_alpha else 1)),
-        load=load,
-        exif=info.get("exif"),
-        profile=info.get("icc_profile") or by_number,
-        turnable=False,
-        removed=metadata.kinds_of_boxes(data) | (metadata.kinds_of_xmp(xmp) if xmp else set()),
-    )
 
 
 def _jpeg_memory(source: jpeg.Jpeg, size: int) -> int:
@@ -288,16 +244,3 @@ def _check(width: int, height: int, memory: int) -> None:
         raise Refusal("too-many-pixels")
     if memory > MEMORY - OWN_MEMORY:
         raise Refusal("too-much-memory")
-
-
-class _Decoding:
-    """Around everything that reads pixels: libraries raise whatever they like at a hostile file, and it means `broken`."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, MemoryError) or (isinstance(error, Exception) and NO_MEMORY.search(str(error))):
-            raise Refusal("too-much-memory") from error
-        if isinstance(error, Exception) and not isinstance(error, Refusal):
-            raise Refusal("broken") from error

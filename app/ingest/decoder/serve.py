@@ -41,6 +41,7 @@ def _answer(answers: BinaryIO, upload: bytes) -> None:
     renditions = sorted(photo.renditions, key=lambda rendition: RENDITIONS.index(rendition.name))
     header: dict[str, object] = {
         "taken_at": photo.taken_at,
+        "pair": photo.pair,
         "width": photo.width,
         "height": photo.height,
         "thumbhash": photo.thumbhash.hex(),

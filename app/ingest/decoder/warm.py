@@ -1,7 +1,6 @@
 """One tiny picture of every kind, before the doors close: what libraries load at first use is loaded then.
 
-HEIC and AVIF can't be made here without loading their encoders, so they are written out: 16 x 16 px, one colour,
-made for this file.
+What can't be made here without loading an encoder is written out: at most 16 x 16 px, one colour, made for this file.
 """
 
 import base64
@@ -26,6 +25,10 @@ AVIF = (
     "AQQBAoMEAAAAK21kYXQSAAoJGAz/2iAhoNCAMhQex4eFWd///+LAAAB1fVmPKXPeHg=="
 )
 
+JXL = "/wpDBgATiAIA1AC1nyAAABUqo4wbvJzr+fJDh8W0jesMbbVtYQljs70wSEg4Q9ztvETNM5LYXw7miGAoCqgkAQ=="
+GIF = "R0lGODdhEAAQAIEAAFp4yAAAAAAAAAAAACwAAAAAEAAQAEAIHQABCBxIsKDBgwgTKlzIsKHDhxAjSpxIsaLFgQEBADs="
+BMP = "Qk1GAAAAAAAAADYAAAAoAAAAAgAAAAIAAAABABgAAAAAABAAAADEDgAAxA4AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
+
 
 def warm_up() -> None:
     """Set the libraries to small and single-minded, then run every kind of picture through the whole way."""
@@ -39,5 +42,7 @@ def warm_up() -> None:
     transparent = square.bandjoin(square[0]).pngsave_buffer(keep="none")
     deep = (square.cast("ushort") * 256).cast("ushort").copy(interpretation="rgb16").pngsave_buffer(keep="none")
     webp = square.crop(0, 0, 16, 16).webpsave_buffer(keep="none")
-    for picture in (plain, wide_gamut, inks, transparent, deep, webp, base64.b64decode(HEIC), base64.b64decode(AVIF)):
+    tiff = square.tiffsave_buffer(compression="deflate", keep="none")
+    written_out = (base64.b64decode(text) for text in (HEIC, AVIF, JXL, GIF, BMP))
+    for picture in (plain, wide_gamut, inks, transparent, deep, webp, tiff, *written_out):
         render.render(picture)
