@@ -202,22 +202,23 @@ class Browser:
     def begin(self, album: str, token: str, name: str, size: int) -> str:
         """Begin a file that comes in parts: its address."""
         told = {"Upload-Length": str(size), "Upload-Metadata": f"filename {base64.b64encode(name.encode()).decode()}"}
-        answer = self._speak_tus("POST", f"/albums/{album}/uploads", token, told)
+        answer = self.speak_tus("POST", f"/albums/{album}/uploads", token, told)
         assert answer.status == 201, answer.body
         return str(answer.headers["Location"])
 
     def how_far(self, upload: str) -> int:
         """How many bytes of it the server has."""
-        answer = self._speak_tus("HEAD", upload, "", {})
+        answer = self.speak_tus("HEAD", upload, "", {})
         assert answer.status == 200, answer.status
         return int(answer.headers["Upload-Offset"])
 
     def go_on(self, upload: str, token: str, start: int, data: bytes) -> Answer:
         """Send more of it."""
         told = {"Upload-Offset": str(start), "Content-Type": "application/offset+octet-stream"}
-        return self._speak_tus("PATCH", upload, token, told, data)
+        return self.speak_tus("PATCH", upload, token, told, data)
 
-    def _speak_tus(self, method: str, path: str, token: str, headers: dict[str, str], data: bytes | None = None) -> Answer:
+    def speak_tus(self, method: str, path: str, token: str, headers: dict[str, str], data: bytes | None = None) -> Answer:
+        """A request about a file that comes in parts."""
         told = {"Tus-Resumable": "1.0.0", "X-CSRFToken": token, "Accept": "application/json", **headers}
         return self._open(urllib.request.Request(self._whole(path), data=data, headers=told, method=method))
 

@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=300)
     parser.add_argument("--where", action="append", choices=PLACES, help="only there; otherwise one after the other")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="repeat the same files and moments")
-    parser.add_argument("--pace", type=float, default=2.0, help="seconds between two kills, on average")
+    parser.add_argument("--pace", type=float, default=1.5, help="seconds between two kills, on average")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and take the servers along
     return sum(run(where, asked) for where in asked.where or PLACES) and 1

@@ -1,11 +1,13 @@
 """An ingest during which the web server, the worker or everything is killed with -9, again and again, at moments nobody chose.
 
-A client sends the roll through the address that phones use and sends again what it got no answer for. It notes what was acknowledged:
-of that nothing may be lost, and the judge (`judge.py`) looks.
+A client sends the roll through the addresses that phones use, in one go or in parts, and sends again what it got no answer for. It notes
+what was acknowledged: of that nothing may be lost, and the judge (`judge.py`) looks.
 """
 
+import base64
 import contextlib
 import http.client
+import json
 import os
 import random
 import signal
@@ -21,7 +23,7 @@ from tests import postgres
 from tests.crash.roll import File
 from tests.seaweed import KEYS as AWS_KEYS
 from tests.seaweed import seaweed_in
-from tests.server import Browser, Server, wait_for
+from tests.server import Answer, Browser, Server, wait_for
 
 PLACES = ("sqlite", "postgres")
 """SQLite and the local disk; PostgreSQL and SeaweedFS."""
@@ -68,6 +70,7 @@ class Anna:
         self.browser.set_up(server.set_up_address())
         self.album = self.browser.album("Brittany 2026")
         self._token = self.browser.token(f"/albums/{self.album}")
+        self._begun: dict[str, str] = {}
         self._may_send = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._send_all, daemon=True)
         self._thread.start()
@@ -86,22 +89,25 @@ class Anna:
     def _send_all(self) -> None:
         left = list(self._files)
         while left:
-            together = left[: self._chance.choice((1, 1, 2, 3))]
+            together, in_parts = left[: self._chance.choice((1, 1, 2, 3))], self._chance.random() < 0.5
             for _ in together:
                 self._may_send.acquire()
-            while not self._send(together):
-                time.sleep(0.1)
+            for sent in [[each] for each in together] if in_parts else [together]:
+                while not self._try(self._send_in_parts if in_parts else self._send, sent):
+                    time.sleep(0.1)
             del left[: len(together)]
 
-    def _send(self, files: Sequence[File]) -> bool:
-        """Whether they were acknowledged."""
+    def _try(self, send: Callable[[Sequence[File]], bool], files: Sequence[File]) -> bool:
+        """Whether they were acknowledged; a line that broke is no acknowledgement."""
         try:
-            page = f"/albums/{self.album}/photos"
-            answer = self.browser.upload(page, self._token, *((each.name, each.data) for each in files))
+            return send(files)
         except (OSError, http.client.HTTPException) as broken:
             self._story.answers[type(broken).__name__] += 1
             return False
-        self._story.answers[str(answer.status)] += 1
+
+    def _send(self, files: Sequence[File]) -> bool:
+        page = f"/albums/{self.album}/photos"
+        answer = self._noted(self.browser.upload(page, self._token, *((each.name, each.data) for each in files)))
         if answer.status != 202:
             return False
         told = [(photo["name"], photo["id"]) for photo in answer.json["photos"]]
@@ -109,21 +115,45 @@ class Anna:
         self._story.acknowledged.update(told)
         return True
 
+    def _send_in_parts(self, files: Sequence[File]) -> bool:
+        (file,) = files
+        if file.name not in self._begun:
+            named = {"Upload-Metadata": f"filename {base64.b64encode(file.name.encode()).decode()}"}
+            told = {"Upload-Length": str(len(file.data)), **named}
+            answer = self._noted(self.browser.speak_tus("POST", f"/albums/{self.album}/uploads", self._token, told))
+            if answer.status != 201:
+                return False
+            self._begun[file.name] = str(answer.headers["Location"])
+        upload = self._begun[file.name]
+        answer = self._noted(self.browser.speak_tus("HEAD", upload, "", {}))
+        while answer.status in (200, 204) and "Kinfold-Photo" not in answer.headers:
+            at = int(answer.headers["Upload-Offset"])
+            answer = self._noted(self.browser.go_on(upload, self._token, at, file.data[at : at + len(file.data) // 3 + 1]))
+        if answer.status not in (200, 204):
+            return False
+        self._story.acknowledged[file.name] = json.loads(answer.headers["Kinfold-Photo"])["id"]
+        return True
+
+    def _noted(self, answer: Answer) -> Answer:
+        self._story.answers[str(answer.status)] += 1
+        return answer
+
+
+def targets(server: Server, what: str, *, also_decoder: bool = True) -> set[int]:
+    """The processes that are meant by the web server, the worker (with or without its decoder) and everything."""
+    worker, decoder = set(server.children("\0worker")), set(server.children("decoder/main.py"))
+    if what == WORKER:
+        return worker | (decoder if also_decoder else set())
+    everybody = set(server.children())
+    return everybody - worker - decoder if what == WEB else everybody | server.itself()
+
 
 def kill(server: Server, what: str, *, also_decoder: bool = True) -> bool:
-    """Kill -9 the web server, the worker (with or without its decoder) or everything; whether there was anything to kill."""
-
-    def targets() -> set[int]:
-        worker, decoder = set(server.children("\0worker")), set(server.children("decoder/main.py"))
-        if what == WORKER:
-            return worker | (decoder if also_decoder else set())
-        everybody = set(server.children())
-        return everybody - worker - decoder if what == WEB else everybody | server.itself()
-
+    """Kill -9 these; whether there was anything to kill."""
     doomed: set[int] = set()
-    while found := targets() - doomed:  # all at the same moment: halted, nobody starts another before it dies
+    while found := targets(server, what, also_decoder=also_decoder) - doomed:
         doomed |= found
-        _signal(found, signal.SIGSTOP)
+        _signal(found, signal.SIGSTOP)  # all at the same moment: halted, nobody starts another before it dies
     _signal(doomed, signal.SIGKILL)
     if what == BOTH:
         server.kill()
@@ -142,10 +172,13 @@ def ingest(
         share = len(files) * (done + 1) // kills
         anna.go_on(share - allowed)
         allowed = share
-        time.sleep(min(chance.expovariate(1 / pace), 4 * pace))
         wanted, also_decoder = chance.choice((WEB, WORKER, BOTH)), chance.random() < 0.5
-        # what has not come back since it was killed last can't be killed
-        what = next(each for each in (wanted, WEB, WORKER, BOTH) if kill(server, each, also_decoder=also_decoder))
+        with contextlib.suppress(AssertionError):  # after many deaths one is started again only after some time
+            wait_for(lambda wanted=wanted: targets(server, wanted), f"{wanted} to run", 5)  # type: ignore[misc]
+        time.sleep(min(chance.expovariate(1 / pace), 4 * pace))
+        what = wanted if kill(server, wanted, also_decoder=also_decoder) else BOTH
+        if what != wanted:
+            kill(server, BOTH)
         story.killed[what] += 1
         if story.killed.total() % 20 == 0:
             say(f"{story.killed.total()} kills, {len(story.acknowledged)} of {len(files)} files acknowledged")

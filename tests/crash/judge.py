@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.house import House, open_house
-from app.ingest.service import PREPARE_PHOTO
+from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO
 from app.media.service import claimed_objects
 from app.storage.models import Removal
 from tests.crash.harness import Anna, Story, until_settled
@@ -85,7 +85,7 @@ def _rows(anna: Anna, files: Sequence[File], story: Story) -> Iterator[str]:
 
 
 def _bytes(anna: Anna, files: Sequence[File], story: Story) -> Iterator[str]:
-    """What is delivered for each photo is that picture, in every size, and nothing else."""
+    """What is delivered for each photo is that picture, in every size, and nothing else. Of a film the pictures are looked at."""
     for file in files:
         if file.reason:
             continue
@@ -95,7 +95,8 @@ def _bytes(anna: Anna, files: Sequence[File], story: Story) -> Iterator[str]:
             yield f"{file.name} has no page with a picture"
         for address in addresses:
             answer = anna.browser.get(address)
-            if answer.status != 200 or not look_alike(colours_of(answer.body), file.colours):
+            is_film = answer.headers["Content-Type"] == "video/mp4"
+            if answer.status != 200 or not (is_film or look_alike(colours_of(answer.body), file.colours)):
                 yield f"{file.name}: what is delivered is another picture, or none ({answer.status})"
             if CANARY in answer.body:
                 yield f"{file.name}: what is delivered tells the place"
@@ -115,7 +116,8 @@ def _leftovers(server: Server) -> Iterator[str]:
 def _left_in(house: House) -> Iterator[str]:
     stored = {each.name for each in house.storage.list("albums/")}
     with house.database.reading() as session:
-        claimed, jobs = claimed_objects(session), house.jobs.live_subjects(session, PREPARE_PHOTO)
+        claimed = claimed_objects(session)
+        jobs = {subject for job in (PREPARE_PHOTO, PREPARE_FILM) for subject in house.jobs.live_subjects(session, job)}
         promised = session.scalars(sa.select(Removal.name)).all()
     if stored - claimed:
         yield f"{len(stored - claimed)} objects belong to no photo"

@@ -1,4 +1,4 @@
-"""The roll that is uploaded while everything is killed: small pictures in several formats, what is no picture, and some of it twice.
+"""The roll that is uploaded while everything is killed: small pictures and films, what is neither, and some of it twice.
 
 Every file holds a place of its own (`CANARY`), where a phone would write it, so that none of it may ever be found in the clear. Every
 picture has four colours of its own, so that it can be told from all others after whatever was done to it.
@@ -10,6 +10,8 @@ from io import BytesIO
 
 import pillow_heif
 from PIL import Image
+
+from tests.made_films import film
 
 pillow_heif.register_heif_opener()
 
@@ -31,7 +33,7 @@ class File:
 
 
 def roll(count: int, chance: random.Random) -> list[File]:
-    """So many files, in the order in which they are sent: of a dozen about one is broken, and one is sent a second time."""
+    """So many files, in the order in which they are sent: of a dozen about one is broken, one is sent twice, and half a one is a film."""
     files: list[File] = [File(f"{NAME}-empty.jpg", b"", "empty")]
     while len(files) < count:
         number, kind = len(files), chance.randrange(12)
@@ -40,6 +42,8 @@ def roll(count: int, chance: random.Random) -> list[File]:
         elif kind == 1:
             again = chance.choice(files)
             files.append(File(f"{NAME}-{number}-again.jpg", again.data, again.reason, again.colours))
+        elif kind == 2 and chance.random() < 0.5:
+            files.append(_film(number, chance))
         else:
             files.append(_picture(number, chance))
     return files
@@ -65,9 +69,7 @@ def _picture(number: int, chance: random.Random) -> File:
     ending = chance.choice(("jpg", "jpg", *FORMATS))
     most = 4000 if ending == "jpg" else 1600
     width, height = (chance.randrange(200, most, 2) for _ in range(2))
-    digits = [number // 4**place % 4 for place in range(6)] + [chance.randrange(4) for _ in range(6)]
-    levels = [LEVELS[digit] for digit in digits]
-    colours: Colours = tuple((levels[at], levels[at + 1], levels[at + 2]) for at in range(0, 12, 3))
+    colours = _colours(number, chance)
     image = Image.new("RGB", (width, height))
     for at, colour in enumerate(colours):
         left, top = at % 2 * width // 2, at // 2 * height // 2
@@ -80,6 +82,23 @@ def _picture(number: int, chance: random.Random) -> File:
     image.save(out, FORMATS[ending], exif=exif, quality=90, **further)
     behind = CANARY if ending == "jpg" else b""
     return File(f"{NAME}-{number}.{ending}", out.getvalue() + behind, None, colours)
+
+
+def _film(number: int, chance: random.Random) -> File:
+    colours = _colours(number, chance)
+    picture = "color=black:size=192x128:rate=15:duration=1" + "".join(
+        f",drawbox={at % 2 * 96}:{at // 2 * 64}:96:64:0x{red:02x}{green:02x}{blue:02x}:fill"
+        for at, (red, green, blue) in enumerate(colours)
+    )
+    told = ("-metadata", f"title={CANARY.decode()}", "-metadata", f"comment={CANARY.decode()}")
+    return File(f"{NAME}-{number}.mp4", film(*told, picture=picture), None, colours)
+
+
+def _colours(number: int, chance: random.Random) -> Colours:
+    """The first two tell the file from all others."""
+    digits = [number // 4**place % 4 for place in range(6)] + [chance.randrange(4) for _ in range(6)]
+    levels = [LEVELS[digit] for digit in digits]
+    return tuple((levels[at], levels[at + 1], levels[at + 2]) for at in range(0, 12, 3))
 
 
 def _broken(number: int, chance: random.Random) -> File:
