@@ -77,10 +77,10 @@ CONTENT = {b"moov": 8, b"trak": 8, b"mdia": 8, b"minf": 8, b"stbl": 8, b"stsd": 
 SUPPLEMENTAL = (39, 40)  # H.265, table 7-1
 
 STREAM = re.compile(
-    r"  Stream #0:\d+[^:]*: Video: (?P<codec>\w+)(?: \((?P<profile>[\w .:]+)\))?[^,]*, (?P<pixels>\w+)(?:\((?P<colour>[^)]*)\))?, "
+    r" {2,4}Stream #0:\d+[^:]*: Video: (?P<codec>\w+)(?: \((?P<profile>[\w .:]+)\))?[^,]*, (?P<pixels>\w+)(?:\((?P<colour>[^)]*)\))?, "
     r"(?P<width>\d{1,5})x(?P<height>\d{1,5})(?: \[SAR (?P<across>\d{1,9}):(?P<down>\d{1,9}) )?(?P<rest>.*)"
 )
-HEARD = re.compile(r"  Stream #0:(\d{1,4})[^:]*: Audio: (?!none\b)\w+")
+HEARD = re.compile(r" {2,4}Stream #0:(\d{1,4})[^:]*: Audio: (?!none\b)\w+")
 TURN = re.compile(r" +Display Matrix: rotation of (-?\d{1,3})\.\d\d degrees")
 LENGTH = re.compile(r"  Duration: (\d{1,6}):(\d\d):(\d\d)\.\d\d")
 DONE = re.compile(r"(frame|out_time_us)=(\d{1,15})")

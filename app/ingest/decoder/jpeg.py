@@ -139,7 +139,7 @@ def walk(data: bytes) -> Jpeg:
             if end and not jpeg.interval and end[0][1] in (0xFF, *range(0xD0, 0xD8)):
                 jpeg.odd = True
                 end = END_OF_SCAN.search(data, at)
-            stop = end.start() if end else len(data)
+            stop = end.start() if end else len(data) - data.endswith(b"\xff")  # the end may have cut a marker in half
             if jpeg.interval:
                 _check_restarts(jpeg, scan, RESTARTS_AND_FILL.findall(data, at, stop + 1))
             jpeg.body += [whole, view[at:stop]]

@@ -164,6 +164,7 @@ def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched
 
 def _from_transparent(image: Image, exif: metadata.Exif) -> Photo:
     image = _turn(image, exif.orientation)
+    image = (image[image.bands - 1] == 0).ifthenelse(0, image)  # what was rubbed out may still be there: nobody shall see it
     full = image.pngsave_buffer(compression=6, keep="none")
     screen = _fit(image.flatten(background=WHITE[: image.bands - 1]), SCREEN_EDGE).copy_memory()
     return _photo(screen, Rendition("full", "image/png", image.width, image.height, _only_drawing(full)), exif)
