@@ -171,7 +171,6 @@ def _from_transparent(image: Image, exif: metadata.Exif) -> Photo:
 
 
 def _photo(screen: Image, full: Rendition, exif: metadata.Exif) -> Photo:
-    screen = screen.copy_memory()
     grid = _fit(screen, GRID_EDGE).copy_memory()
     tiny = _fit(grid, EDGE)
     return Photo(
@@ -221,7 +220,7 @@ def _turn(image: Image, orientation: int) -> Image:
         image = image.fliphor()
     if orientation in (4, 7):
         image = image.flipver()
-    return image
+    return image if orientation == 1 else image.copy_memory()
 
 
 def _rewritten(source: jpeg.Jpeg) -> jpeg.Jpeg:
