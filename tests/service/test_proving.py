@@ -17,7 +17,7 @@ from app.ids import new_id
 from app.ingest import service as ingest
 from app.ingest.decoding import Decoder
 from app.ingest.jobs import handlers
-from app.ingest.service import PREPARE_PHOTO
+from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO
 from app.media.models import Photo, PhotoState, Rendition, RenditionName
 from app.ops import doctor as room
 from app.ops import proving
@@ -27,6 +27,7 @@ from app.ops.proving import Flaw, Unproven, prove_stored
 from app.storage.sealed import Sealed, SealedKey
 from tests import postgres
 from tests.conftest import Family, found
+from tests.made_films import box, film
 from tests.unit.test_decoder_process import a_jpeg
 
 PLACE = b"Canary-Place-Ker-Lann"
@@ -113,6 +114,17 @@ def test_every_flaw_is_found_and_told_by_the_photo_alone(family: Family) -> None
     }
     with house.database.reading() as session:
         assert set(session.scalars(sa.select(Photo.state))) == {PhotoState.READY}, "it changes nothing unless it is asked to"
+
+
+def test_films_are_proven_too(family: Family) -> None:
+    house, decoder = family.house, Decoder()
+    photo, work = family.upload("Brittany 2026", film()), handlers(house, decoder)
+    work[PREPARE_PHOTO](photo)
+    work[PREPARE_FILM](photo)
+    decoder.close()
+    assert not list(prove_stored(house))
+    change(family, photo, RenditionName.PLAY, lambda played: played + box(b"free", PLACE))
+    assert list(prove_stored(house)) == [Unproven(photo, RenditionName.PLAY, Flaw.NOT_CLEAN)]
 
 
 def test_a_photo_that_fails_is_shown_to_nobody_when_that_is_asked_for(family: Family) -> None:
