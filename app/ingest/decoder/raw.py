@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 from . import jpeg, metadata
 from .boxes import inside
-from .limits import Refusal
+from .limits import GRID_EDGE, Refusal
 from .tiff import CAMERAS, Directory, Tiff
-
-PREVIEW_EDGE = 1000  # px on the long side: what is smaller is a stamp, and would stand for the photo
 
 COMPRESSION, PHOTOMETRIC, STRIPS, STRIP_SIZES, DNG_VERSION = 0x0103, 0x0106, 0x0111, 0x0117, 0xC612
 JPEG_AT, JPEG_SIZE, JPG_FROM_RAW = 0x0201, 0x0202, 0x002E
@@ -48,7 +46,8 @@ def is_raw(tiff: Tiff) -> bool:
 
 
 def preview(data: bytes) -> Preview:
-    """The largest JPEG in a raw file. Raises `Refusal("unsupported")` when there is none of a useful size."""
+    """The largest JPEG in a raw file. Raises `Refusal("unsupported")` when there is none, or only a stamp that would not even fill a grid's
+    place: it must not stand for the photo."""
     if data.startswith(FUJI):  # the place of its JPEG stands in its head
         places, exif = [struct.unpack_from(">II", data.ljust(92, b"\0"), 84)], metadata.Exif()
     elif data[4:8] == b"ftyp":
@@ -61,7 +60,7 @@ def preview(data: bytes) -> Preview:
             found = jpeg.walk(data[at : at + size]) if data[at : at + 3] == b"\xff\xd8\xff" else None
         except Refusal:  # the sensor's own samples may be packed as a (lossless) JPEG
             continue
-        if found and found.ended and max(found.width, found.height) >= PREVIEW_EDGE:
+        if found and found.ended and max(found.width, found.height) >= GRID_EDGE:
             own = metadata.read_exif(found.exif or b"")
             exif.orientation = own.orientation if found.exif else exif.orientation
             exif.taken_at = exif.taken_at or own.taken_at
