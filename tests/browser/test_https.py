@@ -21,7 +21,10 @@ from tests.browser.test_members import invite, join
 from tests.conftest import PASSWORD
 
 NEW_PASSWORD = "three gulls and no boat"
-ELSEWHERE = {"ingest.retry": "needs a photo that our decoder failed on"}
+ELSEWHERE = {
+    "ingest.retry": "needs a photo that our decoder failed on",
+    "ingest.receive": "is for phones without JavaScript, see test_without_javascript.py",
+}
 """Endpoints whose form is not posted here, and why."""
 
 

@@ -29,7 +29,7 @@ def test_a_connection_lost_in_the_middle_goes_on_by_itself(anna: Page) -> None:
     line = anna.context.new_cdp_session(anna)
     line.send("Network.enable")
     bandwidth(line, up=60_000)
-    pick(anna, *((f"IMG_{number}.jpg", pictures.jpeg(number, grainy=True)) for number in range(3)))
+    pick(anna, *((f"IMG_{number}.jpg", pictures.jpeg(number, size=(1600, 1200), grainy=True)) for number in range(3)))
     expect(board(anna).get_by_role("listitem").filter(has_text="sending").first).to_be_visible()
     bandwidth(line, offline=True)
     expect(board(anna).get_by_role("status")).to_contain_text("The connection is lost. We go on by ourselves")

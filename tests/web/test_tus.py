@@ -243,7 +243,7 @@ def test_nothing_lies_in_storage_in_the_clear_and_no_key_is_used_twice(smiths: F
 # --- the protocol's own words
 
 
-def test_what_is_offered(phone: LintingClient, album: str) -> None:
+def test_what_is_offered(cast: Family, phone: LintingClient, album: str) -> None:
     answer = phone.open(f"/albums/{album}/uploads", method="OPTIONS")
     told = {name: value for name, value in answer.headers.items() if name.startswith("Tus-")}
     assert (answer.status_code, told) == (
@@ -252,7 +252,7 @@ def test_what_is_offered(phone: LintingClient, album: str) -> None:
             "Tus-Resumable": "1.0.0",
             "Tus-Version": "1.0.0",
             "Tus-Extension": "creation,expiration,checksum,termination",
-            "Tus-Max-Size": "200000000",
+            "Tus-Max-Size": str(cast.house.settings.file_limit),
             "Tus-Checksum-Algorithm": "sha1,sha256",
         },
     )
@@ -482,9 +482,10 @@ def test_room_is_kept_from_the_beginning_and_given_back(make_house: Callable[...
     assert left() == 3_000
 
 
-def test_a_file_over_the_limit_is_refused_at_the_beginning(phone: LintingClient, album: str) -> None:
-    answer = begin(phone, album, 200_000_001)
-    assert (answer.status_code, answer.get_json()) == (413, {"error": "too-large", "limit": 200_000_000})
+def test_a_file_over_the_limit_is_refused_at_the_beginning(cast: Family, phone: LintingClient, album: str) -> None:
+    limit = cast.house.settings.file_limit
+    answer = begin(phone, album, limit + 1)
+    assert (answer.status_code, answer.get_json()) == (413, {"error": "too-large", "limit": limit})
 
 
 # --- two at once, and who may go on
