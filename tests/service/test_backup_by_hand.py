@@ -132,7 +132,7 @@ def test_a_backup_that_is_killed_leaves_nothing_that_looks_complete(
 @pytest.mark.parametrize(
     ("at", "times"),
     [
-        ("app.ops.backup.restoring:_write", 7),
+        ("app.ops.backup.restoring:put", 7),
         ("app.ops.backup.restoring:write_key", 2),
         ("app.ops.rows:load", 2),
     ],
@@ -174,7 +174,7 @@ def test_from_a_folder_to_postgresql_and_a_bucket_and_back(
     os.environ.update(AWS_KEYS)
     first, second = tmp_path / "first.tar", tmp_path / "second.tar"
     machine.type("backup", first)
-    large.killed("app.ops.backup.restoring:_write", 4, "restore", first)
+    large.killed("app.ops.backup.restoring:put", 4, "restore", first)
     large.type("restore", first)
     assert_is_back(large.open(), home.house)
     assert not (large.folder / "keys").exists()
@@ -204,7 +204,7 @@ def test_a_restore_without_room_takes_back_what_it_wrote(home: Family, machine: 
     machine.type("backup", file, "--keys", **PASSPHRASE)
     full = "raise __import__('app.storage.port').storage.port.StorageFailed('disk-full')"
     script = KILLED.replace("os.kill(os.getpid(), signal.SIGKILL)", full)
-    command = [sys.executable, "-c", script, "app.ops.backup.restoring", "", "_write", "5", "restore", str(file)]
+    command = [sys.executable, "-c", script, "app.ops.backup.restoring", "", "put", "5", "restore", str(file)]
     done = subprocess.run(command, cwd=PROJECT, env=other.env | PASSPHRASE, capture_output=True, text=True)
     assert done.returncode == 1 and "The disk of the storage is full" in done.stderr
     assert not [path for path in (other.folder / "photos/albums").rglob("*") if path.is_file()]
