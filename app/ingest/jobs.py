@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from enum import Enum, auto
 from itertools import chain
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.albums.jobs import keep_promise
@@ -63,7 +65,8 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
 
         def make(waiting: Taken, pieces: Iterator[bytes], written: list[Written]) -> Decoded | NotDecoded:
             def tell(percent: int) -> None:
-                with house.database.writing() as session:
+                # A database that is away for a moment is no reason to begin hours of work anew.
+                with suppress(OperationalError), house.database.writing() as session:
                     if not service.note_progress(session, waiting=waiting, percent=percent):
                         raise _Deleted
 

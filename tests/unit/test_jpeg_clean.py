@@ -280,6 +280,15 @@ def test_the_proof_knows_restarts_and_fill_too(where: str) -> None:
         prove_jpeg(ODD[where])
 
 
+def test_a_picture_that_is_drawn_over_another_is_drawn_anew() -> None:
+    shown, hidden = (written(picture("L", size=(64, 48)), quality=quality) for quality in (80, 60))
+    scan = hidden[hidden.index(b"\xff\xda") : -2]
+    twice = put(shown.index(b"\xff\xda"), scan, shown)
+    assert jpeg.walk(twice).odd and scan not in render.render(twice).renditions[2].data
+    with pytest.raises(NotClean):
+        prove_jpeg(twice)
+
+
 @pytest.mark.parametrize("size", [(123, 77), (1999, 40), (4000, 100), (16_000, 33)])
 @pytest.mark.parametrize(
     "options", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 5}, {"progressive": True}]

@@ -217,9 +217,9 @@ def _begin_scan(jpeg: Jpeg, payload: bytes) -> list[int]:
     if not set(names) <= set(jpeg.colours) or len(set(names)) != len(names):
         raise Refusal("broken")
     if names != [name for name in jpeg.colours if name in names] or (
-        not jpeg.progressive and (first, last, approximation) != (0, 63, 0)
+        not jpeg.progressive and ((first, last, approximation) != (0, 63, 0) or jpeg.shown & set(names))
     ):
-        jpeg.odd = True
+        jpeg.odd = True  # among others a component that is drawn twice: the first drawing would be there, and not be seen
     quantisation = [(DQT, jpeg.colours[name].table) for name in names if name not in jpeg.shown]
     codes: list[tuple[int, int]] = []
     if not jpeg.progressive or (first == 0 and approximation >> 4 == 0):  # the first values of DC

@@ -121,6 +121,8 @@ class _Drawn:
         names, codes, first, refined = segment[5:-3:2], segment[6:-3:2], segment[-3], segment[-1] >> 4
         if not names or not set(names) <= set(self.sampling):
             raise NotClean("a scan of another picture")
+        if not self.progressive and set(names) & self.settled:
+            raise NotClean("a component that is drawn twice")
         used = {(0xDD, 0), *((0xDB, self.quantised_by[name]) for name in set(names) - self.settled)}
         if not self.progressive or (first == 0 and refined == 0):
             used |= {(0xC4, code >> 4) for code in codes}
