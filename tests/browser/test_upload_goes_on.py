@@ -93,6 +93,7 @@ def test_a_reload_and_the_same_files_picked_again_go_on_where_they_stopped(anna:
     expect(photos(anna)).to_have_count(1)
 
 
+@pytest.mark.slow
 def test_a_pause_stops_at_once_and_goes_on_from_there(anna: Page, sent: Sent, large: Path) -> None:
     slowly(anna)
     choose(anna, large)
@@ -176,6 +177,7 @@ def test_twenty_files_of_which_two_are_bad_end_with_a_sentence(anna: Page) -> No
     expect(photos(anna)).to_have_count(18)
 
 
+@pytest.mark.slow
 def test_each_photo_appears_when_it_is_ready_and_what_is_there_stays(anna: Page) -> None:
     line = slowly(anna, up=100_000)
     pick(anna, ("first.jpg", pictures.tiny(1)))

@@ -114,6 +114,7 @@ def until_settled(house: House, folder: Path, *, seconds: float = 60) -> int:
     return killed
 
 
+@pytest.mark.slow
 def test_files_that_do_harm_are_given_up_and_all_others_become_photos(family: Family, tmp_path: Path) -> None:
     house = family.house
     poison, good = {}, []
