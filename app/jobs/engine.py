@@ -50,7 +50,11 @@ APPLICATION = "kinfold"
 VERSION = "1"
 QUEUE, LONG_QUEUE = "kinfold", "kinfold-long"
 WORKFLOWS = {QUEUE: "job", LONG_QUEUE: "long-job"}  # what does the jobs of a queue
-POLLING = 0.2
+POLLING = {
+    QUEUE: 0.2,
+    LONG_QUEUE: 1.0,
+}  # seconds; looking costs a few milliseconds of CPU, and what takes minutes can wait for one more
+WATCHING = 0.2
 # One job is being done while the next already waits at the door: no time is lost between two polls. Of long ones that would keep
 # another worker from taking it.
 CLAIMED = {QUEUE: 2, LONG_QUEUE: 1}
@@ -98,7 +102,7 @@ def prepare_engine(database: Database) -> None:
     try:
         for queue, claimed in CLAIMED.items():
             client.register_queue(
-                queue, worker_concurrency=claimed, partition_worker_concurrency=claimed, polling_interval_sec=POLLING
+                queue, worker_concurrency=claimed, partition_worker_concurrency=claimed, polling_interval_sec=POLLING[queue]
             )
     finally:
         client.destroy()
@@ -245,7 +249,7 @@ def _keep_watch(locks: Locks, executor: str, lock: Lock, begun: set[str], stop: 
     looked_at, idle = time.monotonic(), set[str]()
     while not stop.is_set():
         # Not stop.wait(): a signal handler that sets the event in this very thread could find it locked by the wait.
-        time.sleep(POLLING)
+        time.sleep(WATCHING)
         if time.monotonic() - looked_at >= TAKE_OVER_EVERY:
             looked_at = time.monotonic()
             if not lock.held():
