@@ -11,6 +11,9 @@ KEPT_AFTER_REFUSAL = timedelta(days=7)
 KEPT_WHILE_ARRIVING = timedelta(hours=24)
 """How long a file that arrives in parts waits for its next bytes, and how long we tell afterwards which photo it has become."""
 
+KEPT_WHILE_ANNOUNCED = timedelta(hours=1)
+"""How long room is kept for a file of which nothing has come: the answer to its beginning may have been lost, and it was begun again."""
+
 NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsupported", "unsupported"})
 """What trying again can't mend: such a file is destroyed at once."""
 

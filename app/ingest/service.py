@@ -122,8 +122,11 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
         .where(Photo.album_id == album.id, Photo.fingerprint == arrived.fingerprint)
     ).one_or_none()
     if known is not None:
-        photo, upload = known
-        if photo.state is PhotoState.REFUSED and arrived.refused is None and upload is not None:
+        photo: Photo = known[0]
+        upload: Upload | None = known[1]
+        if photo.state is PhotoState.REFUSED and arrived.refused is None:
+            if upload is None:
+                upload = _begin_again(session, photo, album, arrived, jobs=jobs, at=at)
             _take_again(session, photo, upload, arrived, jobs=jobs, at=at)
             return Receipt(photo.id, arrived.name, photo.state)
         return Receipt(photo.id, arrived.name, photo.state, photo.reason, duplicate=True)
@@ -151,7 +154,7 @@ def begin(session: Session, viewer: Member, *, album: OpenAlbum, name: str, size
         sealed_name=b"",
         duplicate=False,
         created_at=at,
-        expires_at=at + rules.KEPT_WHILE_ARRIVING,
+        expires_at=at + rules.KEPT_WHILE_ANNOUNCED,
     )
     row.sealed_name = album.key.seal_field("arriving-name", row.id, name)
     session.add(row)
@@ -407,19 +410,31 @@ def _new_photo(session: Session, viewer: Member, album: OpenAlbum, arrived: Arri
     )
     session.add(photo)
     session.flush()
-    session.add(
-        Upload(
-            photo_id=photo.id,
-            object_name=arrived.object_name,
-            wrapped_key=arrived.sealed.wrapped if arrived.object_name else None,
-            size=arrived.sealed.size,
-            sealed_name=album.key.seal_field("file-name", photo.id, arrived.name),
-            attempts=0,
-            generation=0,
-            received_at=at,
-        )
-    )
+    session.add(_new_upload(photo, album, arrived, at))
     return photo
+
+
+def _new_upload(photo: Photo, album: OpenAlbum, arrived: Arrived, at: datetime) -> Upload:
+    return Upload(
+        photo_id=photo.id,
+        object_name=arrived.object_name,
+        wrapped_key=arrived.sealed.wrapped if arrived.object_name else None,
+        size=arrived.sealed.size,
+        sealed_name=album.key.seal_field("file-name", photo.id, arrived.name),
+        attempts=0,
+        generation=0,
+        received_at=at,
+    )
+
+
+def _begin_again(session: Session, photo: Photo, album: OpenAlbum, arrived: Arrived, *, jobs: Jobs, at: datetime) -> Upload:
+    """For a photo that a check has hidden (see `hide`): what was once made of it goes, and its original has come once more."""
+    objects = session.scalars(sa.delete(Rendition).where(Rendition.photo_id == photo.id).returning(Rendition.object_name)).all()
+    remove_objects(session, names=objects, group=photo.group_id, jobs=jobs, at=at)
+    upload = _new_upload(photo, album, replace(arrived, object_name=None), at)
+    upload.generation = int(at.timestamp()) // 60  # above that of every job it had before
+    session.add(upload)
+    return upload
 
 
 def _go_on(session: Session, arriving: Arriving, size: int, *, at: datetime) -> Arriving:

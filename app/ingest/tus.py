@@ -13,9 +13,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from threading import BoundedSemaphore
 from typing import cast
 
 from flask import Blueprint, current_app, make_response, request, url_for
@@ -26,7 +25,6 @@ from werkzeug.exceptions import (
     HTTPException,
     LengthRequired,
     PreconditionFailed,
-    ServiceUnavailable,
     UnsupportedMediaType,
 )
 from werkzeug.http import http_date
@@ -35,13 +33,14 @@ from werkzeug.wrappers import Response
 from app.albums import service as albums
 from app.errors import NotVisible, TooLarge
 from app.ingest import service
-from app.ingest.receiving import FileOnItsWay, join, read_parts, shown_name
+from app.ingest.receiving import PART, FileOnItsWay, join, read_parts, shown_name
 from app.ingest.service import Arrived, Arriving, Overtaken
 from app.security.permissions import Action
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing
 from app.web.access import allow, check_form_token
 from app.web.forms import tidy
+from app.web.places import SharedPlaces
 from app.web.session import house, session
 from app.web.viewer import member, member_again
 
@@ -134,8 +133,11 @@ def go_on(upload: str) -> Response:
     arriving = _get_arriving(upload)
     if start != arriving.received:
         raise Conflict
+    if checksum.was_sent and request.content_length > PART:
+        raise TooLarge("too-large", limit=PART)  # until it is known to fit, nothing of it is kept for good
     request.max_content_length = arriving.size - arriving.received
-    with _place():
+    places = cast(SharedPlaces, current_app.extensions["kinfold_uploads"])
+    with places.take(member().id):
         parts = read_parts(request.stream, request.content_length, begin=partial(_next_part, arriving), hear=checksum.hear)
         try:
             for part in checksum.check(parts):
@@ -163,6 +165,10 @@ class _Checksum:
         self._digest = hashlib.new(name, usedforsecurity=False) if sent is not None else None
         self._announced = _base64(value)
 
+    @property
+    def was_sent(self) -> bool:
+        return self._digest is not None
+
     def hear(self, data: bytes) -> None:
         if self._digest is not None:
             self._digest.update(data)
@@ -180,19 +186,6 @@ class _Checksum:
             if self._digest.digest() != self._announced:
                 raise WrongChecksum
             yield from arrived
-
-
-@contextmanager
-def _place() -> Iterator[None]:
-    """One of half of the threads: however many phones send slowly, or stop, pages still come. Raises `ServiceUnavailable` when none is
-    free; phones try again."""
-    places = cast(BoundedSemaphore, current_app.extensions["kinfold_uploads"])
-    if not places.acquire(blocking=False):
-        raise ServiceUnavailable
-    try:
-        yield
-    finally:
-        places.release()
 
 
 def _get_arriving(upload: str) -> Arriving:

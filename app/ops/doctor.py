@@ -19,6 +19,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -38,6 +39,9 @@ from app.storage.check import RoundTripFailed, is_exposed, round_trip
 from app.storage.memory import InMemory
 from app.storage.open import open_storage
 from app.storage.port import Kept, StorageFailed, StorageRefuses
+
+if TYPE_CHECKING:
+    from app.ops.proving import Unproven
 
 ROOM = 1_000_000_000
 """Bytes that should be free: below it we warn, below a tenth of it uploads fail soon."""
@@ -518,19 +522,23 @@ def _prove(env: Mapping[str, str], *, hide: bool) -> Iterator[Finding]:
         failed = set()
         with bar("Proving", files) as progress:
             for each in prove_stored(house, progress=progress):
-                if hide:
+                if hide and each.flaw.is_shown:
                     hide_photo(house, each.photo)
                 failed.add(each.photo)
-                yield check_proof(each.photo, f"{each.rendition} {each.flaw}", hidden=hide)
+                yield check_proof(each, hidden=hide)
     finally:
         house.database.close()
     if not failed:
         yield _ok("proof", f"{files:,} stored files were proven: each holds a picture and nothing else.")
 
 
-def check_proof(photo: str, flaw: str, *, hidden: bool) -> Finding:
-    """What is wrong with a file of this photo."""
-    says = f"Photo {photo}: {flaw}."
+def check_proof(found: "Unproven", *, hidden: bool) -> Finding:
+    """What is wrong with a file of a photo."""
+    says = f"Photo {found.photo}: {found.rendition} {found.flaw}."
+    if not found.flaw.is_shown:
+        return _failure(
+            "proof", says, "Is this the right storage, and is all of it there? If so, bring the file back from a backup."
+        )
     if hidden:
         return _failure(
             "proof", says, "Nobody sees it any more. A member can dismiss it in its album and add the original again."

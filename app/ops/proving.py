@@ -32,6 +32,12 @@ class Flaw(StrEnum):
     NOT_CLEAN = "holds something that drawing it does not need"
     ANOTHER_SIZE = "has another size than its row says"
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether people see something that they should not; what is missing or damaged shows nothing, and may come back: a folder that
+        is not mounted, a bucket that was mistyped."""
+        return self in (Flaw.NOT_CLEAN, Flaw.ANOTHER_SIZE)
+
 
 @dataclass(frozen=True)
 class Unproven:

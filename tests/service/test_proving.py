@@ -18,7 +18,7 @@ from app.ingest import service as ingest
 from app.ingest.decoding import Decoder
 from app.ingest.jobs import handlers
 from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO
-from app.media.models import Photo, PhotoState, Rendition, RenditionName
+from app.media.models import Photo, PhotoState, Rendition, RenditionName, Upload
 from app.ops import doctor as room
 from app.ops import proving
 from app.ops.doctor import doctor
@@ -141,6 +141,27 @@ def test_a_photo_that_fails_is_shown_to_nobody_when_that_is_asked_for(family: Fa
         assert (row.ready, row.ready_bytes) == (2, stored)
     (said,) = ask(ends=0)
     assert said["says"].startswith("6 stored files were proven")
+
+
+def test_what_is_only_missing_is_not_hidden(family: Family) -> None:
+    """A folder that is not mounted would otherwise hide everything, and it comes back."""
+    house = family.house
+    house.storage.delete(*(stored.name for stored in house.storage.list("albums/")))
+    assert all("Is this the right storage" in each["do"] for each in ask("--hide", ends=1))
+    with house.database.reading() as session:
+        assert set(session.scalars(sa.select(Photo.state))) == {PhotoState.READY}
+
+
+def test_the_original_of_a_hidden_photo_is_taken_once_more(family: Family) -> None:
+    house, original = family.house, b"as it came off the phone"
+    photo = family.upload("Brittany 2026", original)
+    with house.database.writing() as session:
+        session.execute(sa.delete(Upload).where(Upload.photo_id == photo))
+        session.execute(sa.update(Photo).where(Photo.id == photo).values(state=PhotoState.REFUSED, reason="hidden"))
+    assert family.upload("Brittany 2026", original) == photo
+    with house.database.reading() as session:
+        row, upload = session.get_one(Photo, photo), session.get_one(Upload, photo)
+        assert (row.state, row.reason, upload.attempts) == (PhotoState.RECEIVED, None, 0) and upload.object_name
 
 
 def test_a_photo_that_is_deleted_while_it_works_is_no_failure(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,12 +90,13 @@ export default class Queue {
         file.sent = 0;
         continue;
       }
-      if (body.error === "form-expired" && !renewed) {
+      const expired = body.error === "form-expired" && !renewed;
+      if (expired) {
         renewed = await this.#renewToken();
         if (renewed) continue;
       }
       if (status === 413) return settle(file, { state: "refused", reason: body.error || "too-large" });
-      if (status >= 400 && status < 500 && ![408, 409, 423, 429, 460].includes(status)) {
+      if (status >= 400 && status < 500 && !(expired && renewed === null) && ![408, 409, 423, 429, 460].includes(status)) {
         this.trouble = "reload"; // somebody signed out, or the album is gone
         return (file.state = "queued");
       }
@@ -105,18 +106,21 @@ export default class Queue {
       if (status === 0) this.trouble = "offline";
       if (TOLD.includes(body.error)) this.trouble = `reason-${body.error}`;
       this.#changed();
-      if (file.sent > before) wait = 1000;
+      if (file.sent > before) [wait, renewed] = [1000, false];
       await rested(wait, signal);
       wait = Math.min(2 * wait, LONGEST_PAUSE);
     }
   }
 
-  // The form's token is good for some hours, and sending may take longer: the page as it would come now has another.
+  // The form's token is good for some hours, and sending may take longer: the page as it would come now has another. Null when it could
+  // not be asked for just now.
   async #renewToken() {
     const answer = await fetch(location.href).catch(() => null);
-    if (!answer?.ok) return false;
+    if (!answer || answer.status >= 500) return null;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    this.#form.elements.csrf_token.value = page.querySelector("[name=csrf_token]").value;
+    const fresh = page.querySelector("[name=csrf_token]")?.value;
+    if (!answer.ok || !fresh) return false;
+    this.#form.elements.csrf_token.value = fresh;
     return true;
   }
 
@@ -144,7 +148,7 @@ function settle(file, photo) {
   file.file = null; // let go of the bytes
   file.id = photo.id;
   file.sent = photo.id ? file.size : 0;
-  file.state = photo.duplicate ? "duplicate" : photo.state;
+  file.state = photo.duplicate && photo.state !== "refused" ? "duplicate" : photo.state;
   file.reason = photo.reason;
 }
 

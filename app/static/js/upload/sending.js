@@ -1,6 +1,7 @@
 // Sends one file in the words of tus, and goes on where it stopped: after a lost line, a restart of the server, a reload of the page.
 
 const SILENCE = 60000; // milliseconds without a byte, after which a line is given up: some go dead without a word
+const PIECE = 32 * 1024 * 1024; // bytes of one request: then others have their turn on the server
 const REMEMBERED = 24 * 3600 * 1000; // as long as the server keeps what has arrived
 
 let library = null;
@@ -29,13 +30,16 @@ export async function send(file, { album, endpoint, token, signal, onProgress })
   } catch {
     return { status: 0, body: {} };
   }
+  const key = await keyOf(album, file);
+  const isAlone = !underway.has(key); // two files can look the same and yet differ: then only one of them is remembered
+  if (isAlone) underway.add(key);
   return new Promise((resolve) => {
-    const key = keyOf(album, file);
-    const begun = recall(key);
+    const begun = isAlone && recall(key);
     let silence = 0;
     const end = (result) => {
       clearTimeout(silence);
       signal.removeEventListener("abort", stop);
+      if (isAlone) underway.delete(key);
       resolve({ body: {}, ...result });
     };
     const stop = () => {
@@ -47,18 +51,19 @@ export async function send(file, { album, endpoint, token, signal, onProgress })
       silence = setTimeout(stop, SILENCE);
     };
     const attempt = new tus.Upload(file, {
+      chunkSize: PIECE,
       ...(begun ? { uploadUrl: begun } : { endpoint }), // never both: it would begin anew when the server is only busy
       metadata: { filename: file.name },
       headers: { Accept: "application/json", "X-CSRFToken": token },
       retryDelays: null, // the queue tries again
       storeFingerprintForResuming: false, // its own memory would keep names
-      onUploadUrlAvailable: () => remember(key, attempt.url),
+      onUploadUrlAvailable: () => isAlone && remember(key, attempt.url),
       onProgress: (sent) => {
         alive();
         onProgress(sent);
       },
       onSuccess: ({ lastResponse }) => {
-        forget(key);
+        if (isAlone) forget(key);
         end({ status: 200, photo: JSON.parse(lastResponse.getHeader("Kinfold-Photo")) });
       },
       onError: (error) => {
@@ -96,16 +101,21 @@ function parsed(text) {
 // ---- which files have been begun: the address of each, under a key that does not show its name ----
 
 const PREFIX = "kinfold-upload ";
+const LOOKED_AT = 64 * 1024; // bytes at either end of a file, which tell files of one name and size apart
 
-function keyOf(album, file) {
-  return `${PREFIX}${album} ${file.size} ${digest(`${file.name}\0${file.lastModified}`)}`;
+const underway = new Set();
+
+async function keyOf(album, file) {
+  const named = new TextEncoder().encode(`${file.name}\0${file.lastModified}`);
+  const ends = await new Blob([named, file.slice(0, LOOKED_AT), file.slice(-LOOKED_AT)]).arrayBuffer().catch(() => named);
+  return `${PREFIX}${album} ${file.size} ${digest(new Uint8Array(ends))}`;
 }
 
 // FNV-1a (Fowler, Noll, Vo) twice, from two beginnings: short, and not the name itself.
-function digest(text) {
+function digest(bytes) {
   return [2166136261, 2654435769].map((start) => {
     let value = start;
-    for (const letter of text) value = Math.imul(value ^ letter.codePointAt(0), 16777619);
+    for (const byte of bytes) value = Math.imul(value ^ byte, 16777619);
     return (value >>> 0).toString(36);
   }).join("");
 }
