@@ -7,6 +7,7 @@ here before anybody may see it, as strictly as if an attacker had made it.
 
 import contextlib
 import fcntl
+import math
 import mmap
 import os
 import re
@@ -24,9 +25,9 @@ from typing import Any
 import imageio_ffmpeg
 
 from app.ingest.decoder import frames
-from app.ingest.decoder.limits import FILM_ROOM, HEADER_SIZE, NOT_STARTED, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
+from app.ingest.decoder.limits import FILM_ROOM, NOT_STARTED, PAIR, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
 from app.ingest.decoder.prove_film import ProvenFilm, prove_film
-from app.ingest.decoding import COMMAND, Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
+from app.ingest.decoding import COMMAND, Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
 from app.jobs.port import Stopping
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
@@ -36,6 +37,7 @@ TELL_SECONDS = 2.0  # how often it is told how far it is
 MOST_SAID = 256 << 10  # bytes of what ffmpeg says that are kept
 LONGEST = 24 * 3600 * 1000  # milliseconds
 PLAY_EDGE = 1080  # pixels of the shorter side; the longer one has `SCREEN_EDGE`
+LARGEST_POSTER = 64 << 20  # bytes
 LEAST_EDGE = 16  # pixels; nothing smaller is encoded
 NO_MEMORY = 256 - 12  # how ffmpeg ends when it gets none: ENOMEM
 
@@ -49,6 +51,8 @@ SOUND = ("-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000")
 MP4 = ("-write_tmcd", "0", "-movflags", "+faststart", "-f", "mp4", "-y", "fd:")
 # Units that draw, by ITU-T H.264, table 7-1, and H.265, table 7-1: no supplemental information, no filler, nothing unknown.
 DRAWING = {"h264": "filter_units=pass_types=1|5|7|8", "hevc": "filter_units=pass_types=0-9|16-21|32-34"}
+# Of what describes the picture only what was understood is written again: nothing stays behind its end.
+AGAIN = {"h264": "h264_metadata", "hevc": "hevc_metadata"}
 PICTURE = (
     "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-crf", "23", "-maxrate", "6M", "-bufsize", "12M", "-fpsmax", "60",
     "-bsf:v", DRAWING["h264"],
@@ -136,7 +140,7 @@ class Filming:
     ) -> None:
         self._decoder = decoder
         self._stop = stop or threading.Event()
-        self._wall_seconds = wall_seconds
+        self._wall_seconds, self._until = wall_seconds, math.inf
         self._quiet_seconds = quiet_seconds
         self._ffmpeg = ffmpeg
 
@@ -158,6 +162,7 @@ class Filming:
         """
         if not hasattr(os, "memfd_create") or not container:
             return NotDecoded("film-unsupported")
+        self._until = time.monotonic() + self._wall_seconds
         work = _Work(self, group, keep, tell)
         try:
             with _memory() as film:
@@ -203,7 +208,7 @@ class Filming:
         self, film: int, container: str, arguments: Sequence[str], *, out: int, tell: Callable[[int], None]
     ) -> tuple[int, str]:
         """Run ffmpeg over a film and have it write into `out`; how it ended, and what it said. `tell` hears how many microseconds are
-        done. Raises `_Refused` when it takes too long, or is ended by a limit."""
+        done. Raises `_Refused` when it takes too long, or is ended by a limit, and `DecoderKilled`."""
         source = ["-threads", str(THREADS), "-max_pixels", str(PIXELS), "-protocol_whitelist", "fd", "-f", container]
         command = self.command(
             self._path(),
@@ -237,20 +242,22 @@ class Filming:
         if code == NOT_STARTED:
             raise DecoderMissing("ffmpeg does not start")
         if code < 0 or code == NO_MEMORY:
-            slow, large = (-signal.SIGXCPU,), (-signal.SIGKILL, -signal.SIGXFSZ, NO_MEMORY)
+            if code == -signal.SIGKILL:
+                raise DecoderKilled  # none of its limits ends it so: somebody else did, or the kernel, which looks for the largest
+            slow, large = (-signal.SIGXCPU,), (-signal.SIGXFSZ, NO_MEMORY)
             raise _Refused("too-slow" if code in slow else "too-much-memory" if code in large else "failed")
         return code, said
 
     def _listen(self, process: subprocess.Popen[bytes], tell: Callable[[int], None]) -> str:
         """Read what ffmpeg says until it hangs up; give up when it says nothing new for too long."""
         assert process.stderr is not None
-        began = moved = time.monotonic()
+        moved = time.monotonic()
         said, line, done = bytearray(), b"", {"frame": 0, "out_time_us": 0}
         while True:
             self.look()
             tell(done["out_time_us"])
             now = time.monotonic()
-            if now - moved > self._quiet_seconds or now - began > self._wall_seconds:
+            if now - moved > self._quiet_seconds or now > self._until:
                 raise _Refused("too-slow")
             if not select.select([process.stderr], [], [], LOOK_SECONDS)[0]:
                 continue
@@ -264,12 +271,23 @@ class Filming:
                     done[match[1]], moved = int(match[2]), now
 
     def read(self, film: int, container: str) -> dict[str, Any]:
-        """What the container says, by a process of its own. Raises `_Refused`."""
+        """What the container says, by a process of its own. Raises `_Refused` and `DecoderKilled`."""
         command = [*COMMAND, "reading", container]
         try:
-            ran = subprocess.run(command, stdin=film, capture_output=True, env=ENVIRONMENT, cwd="/", timeout=60, check=False)
+            ran = subprocess.run(
+                command,
+                stdin=film,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=ENVIRONMENT,
+                cwd="/",
+                timeout=60,
+                check=False,
+            )
         except subprocess.TimeoutExpired:
             raise _Refused("too-slow") from None
+        if ran.returncode == -signal.SIGKILL:
+            raise DecoderKilled
         if ran.returncode == -signal.SIGALRM:
             raise _Refused("too-slow")
         try:
@@ -343,14 +361,24 @@ class _Work:
             self._filming.run(
                 film, container, ["-map", "0:V:0", "-vf", filters, *NOTHING_ELSE, *encoding], out=out, tell=self._alive
             )
-            picture = os.pread(out, os.fstat(out).st_size, 0)
+            size = os.fstat(out).st_size
+            picture = os.pread(out, size, 0) if size <= LARGEST_POSTER else b""
         if not picture:
             raise _Refused("broken")
         return self._filming.poster(picture, self._group)
 
     def _whole(self, film: int, container: str, source: Source) -> ProvenFilm | None:
         """The film to keep, its picture bit for bit: kept already when it is returned. None when it can't be had clean that way."""
-        picture = ["-map", "0:V:0", "-c:v", "copy", "-bsf:v", DRAWING[source.codec], "-tag:v", TAGS[source.codec]]
+        picture = [
+            "-map",
+            "0:V:0",
+            "-c:v",
+            "copy",
+            "-bsf:v",
+            f"{DRAWING[source.codec]},{AGAIN[source.codec]}",
+            "-tag:v",
+            TAGS[source.codec],
+        ]
         with _memory() as out:
             try:
                 proven = self._film(film, container, source, picture, out, counts=False)
@@ -372,10 +400,10 @@ class _Work:
         code, _ = self._filming.run(film, container, arguments, out=out, tell=tell)
         if code:
             raise _Refused("broken")
-        _tidy(out)
         try:
+            _tidy(out)
             proven = prove_film(_view(out))
-        except NotClean as error:
+        except (NotClean, IndexError, struct.error) as error:
             raise _Refused("failed") from error
         if proven.duration > LONGEST:
             raise _Refused("broken")
@@ -395,7 +423,7 @@ def to_play(source: Source) -> list[str]:
 def understand(said: str) -> Source | None:
     """The first picture of a film that is no cover, as ffmpeg describes it before it begins; None when there is none that it can read."""
     stream, sound, turn, seconds = None, None, 0, 0
-    for line in said.splitlines():
+    for line in said.split("\n"):  # and at nothing else: a title may have other ends of lines in it
         if match := STREAM.fullmatch(line):
             if stream is None and not re.search(r"\((attached pic|timed thumbnails)\)", match["rest"]):
                 stream = match
@@ -433,7 +461,7 @@ def _checked(told: dict[str, Any]) -> dict[str, Any]:
     pair, removed = told.get("pair"), told.get("removed")
     if (
         set(told) != {"taken_at", "removed", "pair", "cut"}
-        or not (pair is None or (isinstance(pair, str) and pair.isascii() and len(pair) <= HEADER_SIZE))
+        or not (pair is None or (isinstance(pair, str) and PAIR.fullmatch(pair)))
         or not (isinstance(removed, list) and set(removed) <= set(REMOVED))
         or type(told["cut"]) is not bool
     ):

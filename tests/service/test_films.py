@@ -34,7 +34,7 @@ class Pairing(Decoder):
 
     def decode(self, data: bytes | Iterable[bytes], *, group: str, size: int) -> Decoded | NotDecoded:
         made = super().decode(data, group=group, size=size)
-        return replace(made, pair="A1-B2") if isinstance(made, Decoded) else made
+        return replace(made, pair="A1B2-C3D4") if isinstance(made, Decoded) else made
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def still() -> bytes:
     return out.getvalue()
 
 
-def moving(*, pair: str = "A1-B2", seconds: int = 1) -> bytes:
+def moving(*, pair: str = "A1B2-C3D4", seconds: int = 1) -> bytes:
     picture = f"testsrc2=size=96x64:rate=15:duration={seconds}"
     return with_boxes(film("-pix_fmt", "yuv420p", picture=picture, ending="mov"), apple_words(content_identifier=pair))
 
@@ -191,7 +191,7 @@ def test_of_a_live_photo_the_still_stays(album: Family, decoder: Decoder, first:
     (row,) = rows(house)
     assert (row.kind, row.state) == (PhotoKind.PHOTO, PhotoState.READY)
     assert "film" in row.removed
-    assert row.pair is not None and b"A1-B2" not in row.pair
+    assert row.pair is not None and b"A1B2-C3D4" not in row.pair
     assert stored(house) == 3
     with house.database.reading() as session:
         assert media.count(session, album=album.albums[ALBUM].id) == media.Counts(ready=1)
@@ -201,7 +201,7 @@ def test_a_long_film_or_one_of_another_pair_or_album_stays(album: Family, decode
     house = album.house
     album.album("Another")
     album.upload("Another", moving())
-    for content in (still(), moving(pair="Z"), moving(seconds=7)):
+    for content in (still(), moving(pair="A1B2-C3D5"), moving(seconds=7)):
         album.upload(ALBUM, content)
     work(house, decoder)
     assert [row.state for row in rows(house)] == [PhotoState.READY] * 4

@@ -24,6 +24,8 @@ from app.ingest.filming import Filming, understand
 from app.jobs.port import Stopping
 from tests.made_films import CANARY, FLAG, apple_words, box, film, needs, turned, what_exiftool_finds, with_boxes
 
+PAIR = "5C7F2E1A-90B3-4D68-8E21-3F6A7B9C0D14"
+
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 
 
@@ -202,7 +204,7 @@ def hiding(tmp_path: Path) -> bytes:
             creationdate="2024-01-22T11:47:18+0100",
             make=CANARY,
             model=CANARY,
-            content_identifier=CANARY,
+            content_identifier=PAIR,
             author=CANARY,
         ),
         box(b"udta", box(b"\xa9xyz", struct.pack(">HH", 30, 0), f"+51-000/{CANARY}".encode()), box(b"\xa9cmt", CANARY.encode())),
@@ -222,7 +224,7 @@ def test_nothing_rides_along(decoder: Decoder, tmp_path: Path) -> None:
         assert what_exiftool_finds(data) == []
     assert CANARY.encode() not in b"".join(made.renditions.values())
     assert made.decoded.taken_at == datetime(2024, 1, 22, 11, 47, 18)
-    assert made.decoded.pair == CANARY
+    assert made.decoded.pair == PAIR
     assert set(made.decoded.removed) == {"place", "time", "device", "owner", "description", "film", "sound", "other"}
 
 
@@ -488,3 +490,30 @@ def test_what_a_film_calls_itself_does_not_deceive() -> None:
     )
     assert source.plays and not source.is_interlaced
     assert understand("") is None and FLAG
+
+
+def test_a_title_does_not_speak_for_ffmpeg() -> None:
+    """Other ends of lines than ffmpeg's own are part of a title."""
+    told = "  Stream #0:0: Video: h264 (High), yuv420p, {size}, 25 fps"
+    said = f"    title  : x\u2028{told.format(size='16x400')}\n{told.format(size='640x480')}\n"
+    source = understand(said)
+    assert source is not None and (source.width, source.height) == (640, 480)
+
+
+def test_words_behind_what_describes_the_picture_are_gone(decoder: Decoder) -> None:
+    plain = film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-profile:v", "high")
+    at = plain.index(b"avcC") + 4 + 6  # ISO/IEC 14496-15, 5.3.3.1.2: the length of the one sequence parameter set
+    length = int.from_bytes(plain[at : at + 2], "big")
+    end = at + 2 + length
+    hidden = plain[:at] + (length + 12).to_bytes(2, "big") + plain[at + 2 : end] + b"Canary Place" + plain[end:]
+    for kind in (b"avcC", b"avc1", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        place = hidden.index(kind) - 4
+        size = int.from_bytes(hidden[place : place + 4], "big") + 12
+        hidden = hidden[:place] + size.to_bytes(4, "big") + hidden[place + 4 :]
+    made = make(decoder, hidden)
+    assert not any(b"Canary Place" in data for data in made.renditions.values())
+
+
+def test_a_damaged_end_is_no_reason_to_refuse_a_film(decoder: Decoder) -> None:
+    made = make(decoder, film("-pix_fmt", "yuv420p", ending="mkv") + bytes(4))
+    assert set(made.renditions) == {"grid", "screen", "play", "full"}

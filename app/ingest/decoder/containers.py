@@ -9,10 +9,10 @@ import mmap
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from .limits import FILM_BOXES, FILM_DEPTH, Refusal
+from .limits import FILM_BOXES, FILM_DEPTH, PAIR, Refusal
 from .metadata import kinds_of_xmp
 
 Data = bytes | mmap.mmap
@@ -34,14 +34,14 @@ class Found:
 
 
 def read(film: Data, container: str) -> Found:
-    """Read a film whose container is what `sniff.film` says. Raises `Refusal` (`broken`) when it can't be meant."""
-    try:
-        if container == "mov":
-            return _Boxes(film).read()
-        if container == "matroska":
-            return _Elements(film).read()
-    except (struct.error, IndexError, OverflowError):
-        raise Refusal("broken") from None
+    """Read a film whose container is what `sniff.film` says. Of a damaged one, what stands before the damage is told, and it counts as cut:
+    whether its pictures can be shown is for ffmpeg to say."""
+    if container in ("mov", "matroska"):
+        walk = _Boxes(film) if container == "mov" else _Elements(film)
+        try:
+            return walk.read()
+        except (Refusal, struct.error, IndexError, OverflowError):
+            return replace(walk.found, cut=True)
     return Found(kinds={kind for mark, kind in MARKS.items() if mark in film[:LONGEST_VALUE]} | {"time"})
 
 
@@ -104,7 +104,7 @@ class _Boxes:
 
     def __init__(self, film: Data) -> None:
         self._film, self._left = film, FILM_BOXES
-        self._found = Found()
+        self.found = Found()
         self._own_time: str | None = None
         self._timescale = 1
         self._track = _Track()
@@ -120,9 +120,9 @@ class _Boxes:
             elif kind == b"uuid":
                 self._uuid(start, stop)
             elif kind not in STRUCTURE:
-                self._found.kinds.add("other")
-        self._found.taken_at = self._own_time or self._found.taken_at
-        return self._found
+                self.found.kinds.add("other")
+        self.found.taken_at = self._own_time or self.found.taken_at
+        return self.found
 
     def _boxes(self, start: int, stop: int) -> Iterator[tuple[bytes, int, int]]:
         while stop - start >= 8:
@@ -176,18 +176,18 @@ class _Boxes:
                     self._track = _Track()
                 self._within(kind, begin, end, (*path, kind))
                 if kind == b"trak" and self._track.is_cut(self._timescale):
-                    self._found.cut = True
+                    self.found.cut = True
 
     def _times(self, kind: bytes, at: int) -> None:
         """The head of film, track or medium: when it was made and changed, how long a second is, and how long it lasts."""
         version = self._film[at]
         created, changed, timescale = struct.unpack_from(">QQI" if version else ">III", self._film, at + 4)
         if created or changed:
-            self._found.kinds.add("time")
+            self.found.kinds.add("time")
         if kind == b"mvhd":
             self._timescale = max(1, timescale)
             moment = EPOCH + timedelta(seconds=min(created, 1 << 33))
-            self._found.taken_at = moment.isoformat() if 1971 <= moment.year <= 2100 else None
+            self.found.taken_at = moment.isoformat() if 1971 <= moment.year <= 2100 else None
         elif kind == b"mdhd":
             self._track.timescale = max(1, timescale)
             self._track.duration = struct.unpack_from(">Q" if version else ">I", self._film, at + (24 if version else 16))[0]
@@ -198,16 +198,16 @@ class _Boxes:
         if kind in (b"vide", b"soun"):
             self._track.kind = kind
             if kind in self._seen_tracks:
-                self._found.kinds.add("film" if kind == b"vide" else "sound")
+                self.found.kinds.add("film" if kind == b"vide" else "sound")
             self._seen_tracks.add(kind)
         elif kind in SCRIPTS:
-            self._found.kinds.add("description")
+            self.found.kinds.add("description")
         elif bytes(self._film[at + 4 : at + 8]) != b"dhlr" and kind not in (b"mdir", b"mdta", b"tmcd", b"url ", b"alis"):
-            self._found.kinds.add("other")
+            self.found.kinds.add("other")
 
     def _format(self, kind: bytes) -> None:
         if kind in TRACKS:
-            self._found.kinds.add(TRACKS[kind])
+            self.found.kinds.add(TRACKS[kind])
 
     def _edits(self, at: int, end: int) -> None:
         entry = struct.Struct(">QqI" if self._film[at] else ">IiI")
@@ -225,7 +225,7 @@ class _Boxes:
             elif kind == b"ilst":
                 self._within(kind, begin, end, (*path, kind))
             elif kind == b"xml ":
-                self._found.kinds |= kinds_of_xmp(bytes(self._film[begin : min(end, begin + LONGEST_VALUE)]))
+                self.found.kinds |= kinds_of_xmp(bytes(self._film[begin : min(end, begin + LONGEST_VALUE)]))
         self._keys = []
 
     def _value(self, number: bytes, start: int, stop: int) -> None:
@@ -234,15 +234,16 @@ class _Boxes:
         key = self._keys[position] if 0 <= position < len(self._keys) else b""
         text = bytes(self._film[start + 16 : min(stop, start + 16 + 256)])  # after the head of its "data" box
         if key == b"content.identifier":
-            self._found.pair = text.decode("ascii", "replace") if text.isascii() and text else None
+            told = text.decode("latin-1")
+            self.found.pair = told if PAIR.fullmatch(told) else None
         if key == b"creationdate":
             self._own_time = local_time(text)
-        self._found.kinds.add(next((kind for kind, names in KEYS if names.search(key)), "other"))
+        self.found.kinds.add(next((kind for kind, names in KEYS if names.search(key)), "other"))
 
     def _item(self, kind: bytes, start: int, stop: int) -> None:
-        self._found.kinds.add(ITEMS.get(kind, "other"))
+        self.found.kinds.add(ITEMS.get(kind, "other"))
         if kind == b"XMP_":
-            self._found.kinds |= kinds_of_xmp(bytes(self._film[start : min(stop, start + LONGEST_VALUE)]))
+            self.found.kinds |= kinds_of_xmp(bytes(self._film[start : min(stop, start + LONGEST_VALUE)]))
         if kind == b"\xa9day" and self._own_time is None:
             value = bytes(self._film[start : min(stop, start + 256)])
             match = DATE.search(value)
@@ -251,9 +252,9 @@ class _Boxes:
     def _uuid(self, start: int, stop: int) -> None:
         name = bytes(self._film[start : start + 16])
         if name == XMP:
-            self._found.kinds |= kinds_of_xmp(bytes(self._film[start + 16 : min(stop, start + LONGEST_VALUE)]))
+            self.found.kinds |= kinds_of_xmp(bytes(self._film[start + 16 : min(stop, start + LONGEST_VALUE)]))
         else:
-            self._found.kinds.add("history" if name == C2PA else "other")
+            self.found.kinds.add("history" if name == C2PA else "other")
 
 
 DATE = re.compile(rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
@@ -285,12 +286,12 @@ class _Elements:
 
     def __init__(self, film: Data) -> None:
         self._film, self._left = film, FILM_BOXES
-        self._found = Found()
+        self.found = Found()
         self._seen_tracks: set[int] = set()
 
     def read(self) -> Found:
         self._within(0, len(self._film), 0)
-        return self._found
+        return self.found
 
     def _within(self, start: int, stop: int, depth: int) -> None:
         while start < stop and depth <= FILM_DEPTH:
@@ -319,12 +320,12 @@ class _Elements:
         return number, at + length
 
     def _look(self, name: int | None, start: int, stop: int) -> None:
-        kinds = self._found.kinds
+        kinds = self.found.kinds
         value = bytes(self._film[start : min(stop, start + 256)])
         if name == DATE_UTC:
             kinds.add("time")
             moment = MATROSKA_EPOCH + timedelta(microseconds=int.from_bytes(value[:8], "big", signed=True) // 1000)
-            self._found.taken_at = moment.isoformat() if 1971 <= moment.year <= 2100 else None
+            self.found.taken_at = moment.isoformat() if 1971 <= moment.year <= 2100 else None
         elif name in (TITLE, TRACK_NAME, CHAPTERS):
             kinds.add("description")
         elif name in WRITTEN_BY:
@@ -347,4 +348,4 @@ class _Elements:
         if kind in (1, 2) and kind not in self._seen_tracks:
             self._seen_tracks.add(kind)
         else:
-            self._found.kinds.add({1: "film", 2: "sound", 0x11: "description"}.get(kind, "other"))
+            self.found.kinds.add({1: "film", 2: "sound", 0x11: "description"}.get(kind, "other"))

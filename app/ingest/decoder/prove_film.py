@@ -2,7 +2,8 @@
 made, and shares nothing with what reads uploads.
 
 Every byte has to be accounted for: each box by its place, order and content, and the media data by the tables of samples, which must
-cover it without a gap. In the picture's samples only those units are let through that draw. ISO/IEC 14496-12 (boxes), 14496-14 and
+cover it without a gap. In the picture's samples only those units are let through that draw; what such a unit has behind its last
+block only a decoder could tell. ISO/IEC 14496-12 (boxes), 14496-14 and
 14496-1 (AAC), 14496-15 (H.264, HEVC). It works on a buffer without copying it, and in one pass.
 """
 
@@ -15,7 +16,8 @@ from .limits import NotClean
 
 Buffer = memoryview
 
-MOST_SAMPLES = 4_000_000
+MOST_SAMPLES = 1_000_000
+UNITS_A_SAMPLE = 64  # on average
 LONGEST_SET = 4096  # bytes of one parameter set
 LANGUAGE = b"\x55\xc4"  # "und"
 BRANDS = frozenset((b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"avc1", b"hvc1", b"dby1"))
@@ -26,9 +28,9 @@ TURNS = {  # 14496-12, 6.2.2: matrices a b c d of the four turns, in 16.16; what
     (-ONE & 0xFFFFFFFF, 0, 0, -ONE & 0xFFFFFFFF): False,
     (0, -ONE & 0xFFFFFFFF, ONE, 0): True,
 }
-UNITS = {  # types that draw, and those among them that may stand in a configuration
-    b"avc1": (frozenset((1, 5, 7, 8)), frozenset((7, 8))),
-    b"hvc1": (frozenset((*range(10), *range(16, 22), 32, 33, 34)), frozenset((32, 33, 34))),
+UNITS = {  # types that draw, and those that describe what is drawn, which stand in the configuration alone (14496-15, 5.4.2.1 and 8.4.1)
+    b"avc1": (frozenset((1, 5)), frozenset((7, 8))),
+    b"hvc1": (frozenset((*range(10), *range(16, 22))), frozenset((32, 33, 34))),
 }
 
 
@@ -67,6 +69,7 @@ class _Proof:
     def __init__(self, data: Buffer) -> None:
         self._data = data
         self._duration = 0
+        self._units = 0
 
     def film(self) -> ProvenFilm:
         boxes = self._boxes(0, len(self._data))
@@ -77,6 +80,7 @@ class _Proof:
         picture = [track for track in tracks if not track.sound]
         self._need(len(picture) == 1 and len(tracks) <= 2, "other tracks")
         self._covered(tracks, *media)
+        self._units = UNITS_A_SAMPLE * len(picture[0].samples)
         for start, size in picture[0].samples:
             self._sample(start, size, picture[0])
         return ProvenFilm(*picture[0].size, duration=self._duration, codec=picture[0].codec.decode())
@@ -305,15 +309,19 @@ class _Proof:
         return _Track(sound=False, size=(width, height), codec=codec, unit_length=read(*boxes[0][1:]), samples=[])
 
     def _sets(self, at: int, count: int, codec: bytes) -> int:
-        """So many parameter sets, each behind its length; where they end."""
-        for _ in range(count):
-            length = self._number(at, 2)
-            self._need(0 < length <= LONGEST_SET and self._unit(at + 2, codec) in UNITS[codec][1], "another unit")
-            at += 2 + length
-        return at
+        """One parameter set of a kind, which the picture needs, behind its length; it ends with the bit that ends it. Returns where."""
+        self._need(count == 1, "another parameter set")
+        length = self._number(at, 2)
+        self._need(0 < length <= LONGEST_SET and self._unit(at + 2, codec) in UNITS[codec][1], "another unit")
+        self._need(self._data[at + 1 + length] != 0, "bytes after a parameter set")
+        return at + 2 + length
 
     def _unit(self, at: int, codec: bytes) -> int:
-        return self._data[at] & 0x1F if codec == b"avc1" else self._data[at] >> 1 & 0x3F
+        """The type of a unit; of a second layer (H.265, 7.3.1.2) none is let through."""
+        if codec == b"avc1":
+            return self._data[at] & 0x1F
+        self._need(self._data[at] & 1 == 0 and self._data[at + 1] >> 3 == 0, "another layer")
+        return self._data[at] >> 1 & 0x3F
 
     def _avc(self, start: int, stop: int) -> int:
         """AVCDecoderConfigurationRecord (14496-15, 5.3.3.1); returns how many bytes a unit's length has."""
@@ -332,9 +340,11 @@ class _Proof:
     def _hevc(self, start: int, stop: int) -> int:
         """HEVCDecoderConfigurationRecord (14496-15, 8.3.3.1)."""
         self._need(self._data[start] == 1, "hvcC")
-        at = start + 23
+        at, seen = start + 23, set[int]()
         for _ in range(self._data[start + 22]):
-            self._need(self._data[at] & 0x3F in UNITS[b"hvc1"][1], "another unit")
+            kind = self._data[at] & 0x3F
+            self._need(kind in UNITS[b"hvc1"][1] - seen, "another unit")
+            seen.add(kind)
             at = self._sets(at + 3, self._number(at + 1, 2), b"hvc1")
         self._need(at == stop, "bytes after the configuration")
         return (self._data[start + 21] & 3) + 1
@@ -347,6 +357,8 @@ class _Proof:
             at += track.unit_length
             self._need(0 < length <= stop - at and self._unit(at, track.codec) in allowed, "another unit")
             at += length
+            self._units -= 1
+        self._need(self._units >= 0, "more units than a film has")
 
     def _sound(self, place: tuple[int, int]) -> _Track:
         codec, start, stop = self._description(place)
