@@ -457,12 +457,12 @@ def understand(said: str) -> Source | None:
 def _checked(told: dict[str, Any]) -> dict[str, Any]:
     """What the reading process says, checked as an upload is. Raises `_Refused`."""
     if set(told) == {"refused"}:
-        raise _Refused(told["refused"] if told["refused"] in REASONS else "failed")
+        raise _Refused(told["refused"] if told["refused"] in list(REASONS) else "failed")
     pair, removed = told.get("pair"), told.get("removed")
     if (
         set(told) != {"taken_at", "removed", "pair", "cut"}
         or not (pair is None or (isinstance(pair, str) and PAIR.fullmatch(pair)))
-        or not (isinstance(removed, list) and set(removed) <= set(REMOVED))
+        or not (isinstance(removed, list) and all(kind in REMOVED for kind in removed))
         or type(told["cut"]) is not bool
     ):
         raise _Refused("failed")
@@ -473,9 +473,10 @@ def _local(told: object) -> datetime | None:
     """Local time without a zone: a film's own, or a moment by our own clock's zone. Raises `_Refused`."""
     try:
         moment = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
+        local = moment.astimezone().replace(tzinfo=None) if moment and moment.tzinfo else moment
+    except (ValueError, OverflowError):
         raise _Refused("failed") from None
-    return moment.astimezone().replace(tzinfo=None) if moment and moment.tzinfo else moment
+    return local if local and 1900 <= local.year <= 2100 else None
 
 
 @contextlib.contextmanager

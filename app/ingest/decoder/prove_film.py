@@ -358,7 +358,7 @@ class _Proof:
             self._need(0 < length <= stop - at and self._unit(at, track.codec) in allowed, "another unit")
             at += length
             self._units -= 1
-        self._need(self._units >= 0, "more units than a film has")
+            self._need(self._units >= 0, "more units than a film has")
 
     def _sound(self, place: tuple[int, int]) -> _Track:
         codec, start, stop = self._description(place)

@@ -108,7 +108,8 @@ def _close_files(*, limits: dict[str, int], program: Sequence[str] = ()) -> bool
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
     closed = _landlock(program)
     for what, most in {"CORE": 0, **limits}.items():
-        resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
+        # At the soft limit of CPU time it gets SIGXCPU, which tells why it ended; at the hard one SIGKILL, as from anybody.
+        resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most + (what == "CPU")))
     return closed
 
 
