@@ -4,13 +4,12 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from app.ingest import decoding
 from app.ingest.decoder import sniff
 from app.ingest.decoding import Decoded, Decoder, MadeRendition, NotDecoded
+from app.ingest.filming import Filming
 
 
 class Taking:
@@ -18,11 +17,11 @@ class Taking:
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder = decoder
-        self.filming = import_module("app.ingest.filming").Filming(decoder) if find_spec("app.ingest.filming") else None
+        self.filming = Filming(decoder)
 
     def take(self, data: bytes, group: str = "smiths") -> tuple[Decoded | NotDecoded, list[MadeRendition]]:
         """What became of an upload."""
-        if self.filming and (container := sniff.film(data[:1024])) is not None:
+        if (container := sniff.film(data[:1024])) is not None:
             made: list[MadeRendition] = []
 
             def keep(rendition: MadeRendition) -> None:

@@ -11,24 +11,9 @@ from PIL import Image, ImageCms, ImageOps
 from app.ingest.decoder import canned, limits, render
 from app.ingest.decoder.limits import Refusal
 from app.ingest.decoder.prove import prove
+from tests.made import CORNERS, corners, written
 
 pillow_heif.register_heif_opener()
-
-CORNERS = [(220, 30, 30), (30, 200, 30), (30, 30, 220), (230, 230, 230)]
-
-
-def corners(width: int = 96, height: int = 64, mode: str = "RGB") -> Image.Image:
-    """Four quarters: red, green, blue, white; reading order."""
-    image = Image.new("RGB", (width, height))
-    for n, colour in enumerate(CORNERS):
-        image.paste(colour, (n % 2 * width // 2, n // 2 * height // 2, (n % 2 + 1) * width // 2, (n // 2 + 1) * height // 2))
-    return image.convert(mode)
-
-
-def written(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def opened(made: render.Rendition) -> Image.Image:

@@ -25,6 +25,18 @@ def anna(cast: Family, browser_of: Callable[..., LintingClient]) -> LintingClien
 
 
 @pytest.fixture
+def phone(smiths: Family, browser_of: Callable[..., LintingClient]) -> LintingClient:
+    """A browser in which a member of a family without albums is signed in."""
+    return browser_of(member=smiths.cookie)
+
+
+@pytest.fixture
+def album(smiths: Family) -> str:
+    """The id of that family's one album, which is empty."""
+    return smiths.album("Picnic").id
+
+
+@pytest.fixture
 def rose(cast: Family, browser_of: Callable[..., LintingClient]) -> LintingClient:
     """Rose's phone."""
     return browser_of(device=cast.people["Rose"].cookie)

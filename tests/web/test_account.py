@@ -20,11 +20,6 @@ def sign_in(browser: LintingClient, family: Family, password: str = PASSWORD, **
 
 
 @pytest.fixture
-def phone(smiths: Family, browser_of: Callable[..., LintingClient]) -> LintingClient:
-    return browser_of(member=smiths.cookie)
-
-
-@pytest.fixture
 def laptop(smiths: Family, browser_of: Callable[..., LintingClient]) -> LintingClient:
     browser = browser_of()
     assert sign_in(browser, smiths) == 303

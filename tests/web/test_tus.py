@@ -41,16 +41,6 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "PART", PART)
 
 
-@pytest.fixture
-def album(smiths: Family) -> str:
-    return smiths.album("Picnic").id
-
-
-@pytest.fixture
-def phone(smiths: Family, browser_of: Callable[..., LintingClient]) -> LintingClient:
-    return browser_of(member=smiths.cookie)
-
-
 def ask(browser: LintingClient, method: str, address: str, **more: Any) -> TestResponse:
     """A request in the words of the protocol, with the form's token in its header."""
     headers = TUS | {"X-CSRFToken": browser.any_token()} | more.pop("headers", {})

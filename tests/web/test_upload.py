@@ -24,16 +24,6 @@ JSON = {"Accept": "application/json"}
 A, B = tiny_jpeg((1, 2, 3)), tiny_jpeg((4, 5, 6))
 
 
-@pytest.fixture
-def album(smiths: Family) -> str:
-    return smiths.album("Picnic").id
-
-
-@pytest.fixture
-def phone(smiths: Family, browser_of: Callable[..., LintingClient]) -> LintingClient:
-    return browser_of(member=smiths.cookie)
-
-
 def send(
     browser: LintingClient, album: str, *files: tuple[bytes, str], json: bool = True, token: str | None = None
 ) -> TestResponse:

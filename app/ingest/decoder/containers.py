@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from .limits import FILM_BOXES, FILM_DEPTH, PAIR, Refusal
-from .metadata import kinds_of_xmp
+from .metadata import kinds_of_xmp, moment
 
 Data = bytes | mmap.mmap
 
@@ -58,6 +58,9 @@ ONCE = frozenset((b"moov", b"mdia", b"minf", b"stbl"))
 STRUCTURE = frozenset(
     (b"ftyp", b"styp", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"mfra", b"sidx", b"iods", b"mvex")
 )
+PLUMBING = frozenset((b"meta", b"free", b"hnti", b"hinf", b"WLOC", b"LOOP", b"SelO", b"AllF"))
+"""What stands among a film's words and says nothing: room, hints for streaming, how a player's window was."""
+
 SCRIPTS = frozenset((b"text", b"sbtl", b"subt", b"clcp"))
 TRACKS = {b"tmcd": "time", b"gpmd": "place", b"camm": "place"}
 """Tracks of data by their format: time codes, and where action cameras and phones write their way."""
@@ -148,16 +151,7 @@ class _Boxes:
                 raise Refusal("broken")
             if parent == b"ilst" and self._keys:
                 self._value(kind, begin, end)
-            elif parent in (b"udta", b"ilst") and kind not in (
-                b"meta",
-                b"free",
-                b"hnti",
-                b"hinf",
-                b"WLOC",
-                b"LOOP",
-                b"SelO",
-                b"AllF",
-            ):
+            elif parent in (b"udta", b"ilst") and kind not in PLUMBING:
                 self._item(kind, begin, end)
             elif kind in (b"mvhd", b"tkhd", b"mdhd"):
                 self._times(kind, begin)
@@ -186,8 +180,8 @@ class _Boxes:
             self.found.kinds.add("time")
         if kind == b"mvhd":
             self._timescale = max(1, timescale)
-            moment = EPOCH + timedelta(seconds=min(created, 1 << 33))
-            self.found.taken_at = moment.isoformat() if 1971 <= moment.year <= 2100 else None
+            made = EPOCH + timedelta(seconds=min(created, 1 << 33))
+            self.found.taken_at = made.isoformat() if 1971 <= made.year <= 2100 else None
         elif kind == b"mdhd":
             self._track.timescale = max(1, timescale)
             self._track.duration = struct.unpack_from(">Q" if version else ">I", self._film, at + (24 if version else 16))[0]
@@ -262,14 +256,7 @@ DATE = re.compile(rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
 
 def local_time(text: bytes) -> str | None:
     """A date with a time as phones write it, `2024-01-22T10:47:18+0000`: the time on its clock, or None when it can't be meant."""
-    match = DATE.match(text)
-    if not match:
-        return None
-    try:
-        moment = datetime(*(int(part) for part in match.groups()))  # type: ignore[arg-type]
-    except ValueError:
-        return None
-    return moment.isoformat() if 1900 <= moment.year <= 2100 else None
+    return moment(DATE.match(text))
 
 
 # --- Matroska and WebM -----------------------------------------------------------------------------------------------------------
@@ -324,8 +311,8 @@ class _Elements:
         value = bytes(self._film[start : min(stop, start + 256)])
         if name == DATE_UTC:
             kinds.add("time")
-            moment = MATROSKA_EPOCH + timedelta(microseconds=int.from_bytes(value[:8], "big", signed=True) // 1000)
-            self.found.taken_at = moment.isoformat() if 1971 <= moment.year <= 2100 else None
+            made = MATROSKA_EPOCH + timedelta(microseconds=int.from_bytes(value[:8], "big", signed=True) // 1000)
+            self.found.taken_at = made.isoformat() if 1971 <= made.year <= 2100 else None
         elif name in (TITLE, TRACK_NAME, CHAPTERS):
             kinds.add("description")
         elif name in WRITTEN_BY:

@@ -140,14 +140,18 @@ def date_of_xmp(packet: bytes) -> str | None:
 
 def read_date(text: bytes) -> str | None:
     """An EXIF date as ISO 8601 without a zone, or None when it can't be meant."""
-    match = DATE.match(text)
-    if not match:
+    return moment(DATE.match(text))
+
+
+def moment(match: re.Match[bytes] | None) -> str | None:
+    """A date of which year, month, day, hour, minute and second were found, in the same form."""
+    if match is None:
         return None
     try:
-        moment = datetime(*(int(part) for part in match.groups(b"0")))  # type: ignore[arg-type]
+        found = datetime(*(int(part) for part in match.groups(b"0")))  # type: ignore[arg-type]
     except ValueError:
         return None
-    return moment.isoformat() if 1900 <= moment.year <= 2100 else None
+    return found.isoformat() if 1900 <= found.year <= 2100 else None
 
 
 def kinds_of_xmp(packet: bytes) -> set[str]:
