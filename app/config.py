@@ -35,6 +35,16 @@ class Settings:
     workers: int = 1
     threads: int = 32
     log: str = "plain"
+    language: str = "en"
+    phones: int = 3
+    guest_quota: int = 2 * GIGABYTE
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str = ""
+    quiet_hours: tuple[int, int] = (21, 8)
+    push: bool = False
+    push_services: tuple[str, ...] = ()
+    check_command: str = ""
+    development: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Settings":
@@ -78,6 +88,16 @@ class Settings:
             workers=_number(env, "KINFOLD_WORKERS", cls.workers, most=64),
             threads=_number(env, "KINFOLD_THREADS", cls.threads, least=2, most=512),
             log=log,
+            language=env.get("KINFOLD_LANGUAGE") or cls.language,
+            phones=_number(env, "KINFOLD_PHONES", cls.phones, least=1, most=20),
+            guest_quota=_size(env, "KINFOLD_GUEST_QUOTA", cls.guest_quota),
+            smtp_url=secret_setting(env, "KINFOLD_SMTP_URL"),
+            mail_from=env.get("KINFOLD_MAIL_FROM") or "",
+            quiet_hours=_quiet_hours(env.get("KINFOLD_QUIET_HOURS") or "21-8"),
+            push=_yes(env, "KINFOLD_PUSH"),
+            push_services=tuple((env.get("KINFOLD_PUSH_SERVICES") or "").lower().split()),
+            check_command=env.get("KINFOLD_CHECK_COMMAND") or "",
+            development=_yes(env, "KINFOLD_DEVELOPMENT"),
         )
 
     @property
@@ -107,6 +127,21 @@ def _number(env: Mapping[str, str], name: str, default: int, *, least: int = 0, 
     if not least <= value <= most:
         raise WrongSetting(f"{name} is {value}; it can be from {least} to {most}.")
     return value
+
+
+def _yes(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name, "").strip().lower()
+    if text not in ("", "yes", "no"):
+        raise WrongSetting(f"{name} is {text!r}; it can be 'yes' or 'no'.")
+    return text == "yes"
+
+
+def _quiet_hours(text: str) -> tuple[int, int]:
+    """From which hour to which nobody is told anything by mail or push: (21, 8)."""
+    first, _, last = text.partition("-")
+    if not (first.strip().isdecimal() and last.strip().isdecimal() and int(first) < 24 and int(last) < 24):
+        raise WrongSetting(f"KINFOLD_QUIET_HOURS is {text!r}; it needs two hours, as 21-8.")
+    return int(first), int(last)
 
 
 def _size(env: Mapping[str, str], name: str, default: int) -> int:

@@ -31,7 +31,8 @@ from app.security.tokens import Tokens
 
 class Instance(Base):
     """The one row. `latest` is the highest time any process has seen; access never goes back behind it. `exposed_at`: since when strangers
-    could read the bucket, as far as we know. `backed_up_at`: when the last whole backup was made."""
+    could read the bucket, as far as we know. `backed_up_at`: when the last whole backup was made. `sealed_push_key`: what push messages are
+    signed with (VAPID), sealed under the master key."""
 
     __tablename__ = "instance"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -40,6 +41,7 @@ class Instance(Base):
     latest: Mapped[datetime]
     exposed_at: Mapped[datetime | None]
     backed_up_at: Mapped[datetime | None]
+    sealed_push_key: Mapped[bytes | None]
 
 
 @dataclass(frozen=True)

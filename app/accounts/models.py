@@ -12,7 +12,8 @@ from app.security.viewer import Role
 
 
 class Account(Base):
-    """A member: a person with an account in one group."""
+    """A member: a person with an account in one group. `language` is the one they chose; else their browser's is used. `wants_mail`:
+    whether they are told by mail of what happens."""
 
     __tablename__ = "member"
 
@@ -22,6 +23,8 @@ class Account(Base):
     email: Mapped[str] = mapped_column(unique=True)
     password_hash: Mapped[str]
     role: Mapped[Role] = mapped_column(word(Role))
+    language: Mapped[str | None]
+    wants_mail: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime]
 
 

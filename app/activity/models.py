@@ -37,6 +37,15 @@ class ActivityKind(StrEnum):
     INVITATION_ENDED = "invitation-ended"
     GROUP_CHANGED = "group-changed"
     DATA_EXPORTED = "data-exported"
+    FIRST_OPENED = "first-opened"
+    NOTE_WRITTEN = "note-written"
+    GUEST_ADDED_PHOTOS = "guest-added-photos"
+    MORE_TIME_ASKED = "more-time-asked"
+    MORE_TIME_REFUSED = "more-time-refused"
+    NEW_PHONE_ASKS = "new-phone-asks"
+    NEW_PHONE_REFUSED = "new-phone-refused"
+    PHOTO_REPORTED = "photo-reported"
+    PHOTO_HELD = "photo-held"
 
 
 class Activity(Base):
@@ -57,6 +66,7 @@ class Activity(Base):
     other_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
     guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"), index=True)
     album_id: Mapped[str | None] = mapped_column(sa.ForeignKey("album.id", ondelete="SET NULL"), index=True)
+    photo_id: Mapped[str | None] = mapped_column(sa.ForeignKey("photo.id", ondelete="SET NULL"), index=True)
     bucket: Mapped[str | None]
 
 

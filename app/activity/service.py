@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity.models import Activity, ActivityKind, Deletion, DeletionKind
+from app.ids import new_id
 from app.security.viewer import Member
 
 KEPT = timedelta(days=90)
@@ -72,9 +73,20 @@ def record_once_an_hour(session: Session, kind: ActivityKind, *, by: Member, at:
         record(session, kind, by=by, at=at, album=album)
 
 
-def record_device(session: Session, *, group: str, guest: str, at: datetime) -> None:
-    """Note that a guest's browser was let in."""
-    session.add(Activity(kind=ActivityKind.DEVICE_LET_IN, at=at, group_id=group, guest_id=guest))
+def record_guest(
+    session: Session,
+    kind: ActivityKind,
+    *,
+    group: str,
+    guest: str | None,
+    at: datetime,
+    album: str | None = None,
+    photo: str | None = None,
+) -> str:
+    """Note what a guest did, or what happened to what they see. Returns the identifier of the row, for whoever is told of it."""
+    row = Activity(id=new_id(), kind=kind, at=at, group_id=group, guest_id=guest, album_id=album, photo_id=photo)
+    session.add(row)
+    return row.id
 
 
 def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> list[str]:

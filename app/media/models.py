@@ -18,9 +18,12 @@ class PhotoKind(StrEnum):
 
 
 class PhotoState(StrEnum):
-    """Where a photo is on its way: we have it, it can be seen, or it can't be made safe to show."""
+    """Where a photo is on its way: we have it; it is prepared and waits for a member's yes (a guest added it); it can be seen; it can't be
+    made safe to show; or it is held: hidden from everybody and kept as evidence. Only what is `ready` is ever shown to a guest."""
 
     RECEIVED = "received"
+    AWAITING = "awaiting"
+    HELD = "held"
     READY = "ready"
     REFUSED = "refused"
 
@@ -48,7 +51,7 @@ class Photo(Base):
     album from 1 and is also the number in a saved file's name. Both are the order of an album. `fingerprint` is a keyed hash of the
     uploaded bytes. `stored` is how many bytes it takes just now, for the group's quota. `removed` are the kinds of things that cleaning
     took out, never their values. `duration` is a video's, in milliseconds. `pair` is a keyed hash of what ties the two
-    parts of a Live Photo together.
+    parts of a Live Photo together. `guest_id`: the guest who added it. `shown_at`: since when it can be seen, which says to whom it is new.
     """
 
     __tablename__ = "photo"
@@ -81,6 +84,8 @@ class Photo(Base):
     stored: Mapped[int] = mapped_column(sa.BigInteger)
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
+    guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"), index=True)
+    shown_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
     renditions: Mapped[list["Rendition"]] = relationship(passive_deletes=True, lazy="raise")
 
@@ -88,7 +93,7 @@ class Photo(Base):
 class Rendition(Base):
     """One stored file made from a photo: sealed under its own key, which is kept here, wrapped by the album's.
 
-    `size` is in plain bytes."""
+    `size` is in plain bytes, and `crc32` is theirs, so that a zip of them has one shape for good and can be taken up in its middle."""
 
     __tablename__ = "rendition"
 
@@ -97,6 +102,7 @@ class Rendition(Base):
     object_name: Mapped[str]
     wrapped_key: Mapped[bytes]
     size: Mapped[int] = mapped_column(sa.BigInteger)
+    crc32: Mapped[int | None] = mapped_column(sa.BigInteger)
     mime: Mapped[str]
     width: Mapped[int]
     height: Mapped[int]

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -159,7 +159,7 @@ def _stored_as(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
 def _encoder(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     if isinstance(kind, sa.LargeBinary):
         return lambda value: None if value is None else base64.b64encode(value).decode("ascii")
-    if isinstance(kind, sa.DateTime):
+    if isinstance(kind, sa.DateTime | sa.Date):
         return lambda value: None if value is None else value.isoformat()
     return lambda value: value
 
@@ -169,6 +169,8 @@ def _decoder(kind: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
         return lambda value: None if value is None else base64.b64decode(value)
     if isinstance(kind, sa.DateTime):
         return lambda value: None if value is None else datetime.fromisoformat(value)
+    if isinstance(kind, sa.Date):
+        return lambda value: None if value is None else date.fromisoformat(value)
     return lambda value: value
 
 

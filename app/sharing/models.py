@@ -19,12 +19,22 @@ class EndedBy(StrEnum):
     HAND = "hand"
 
 
+class LinkKind(StrEnum):
+    """How a link reaches its guest, and so whom it lets in: one that a member sent lets the first few phones in at once; one in a mail, or
+    on a printed card, lets nobody new in without a member's yes."""
+
+    SENT = "sent"
+    MAIL = "mail"
+    POSTCARD = "postcard"
+
+
 class Guest(Base):
     """A named person without an account. Belongs to a group.
 
     `folded` is the name as names are compared, sorted and searched, on every database alike; it follows `name`. `shared_at` is when
     somebody last shared with them, at first when they were added. `seen_until` is until when they saw an album that was deleted since, so
-    that we know when to forget them.
+    that we know when to forget them. `language` is what they read; `email` is there only if they want to be told of new photos, until
+    `mail_ended_at`; `mailed_at` is when they were told last.
     """
 
     __tablename__ = "guest"
@@ -41,6 +51,10 @@ class Guest(Base):
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
     shared_at: Mapped[datetime]
     seen_until: Mapped[datetime | None]
+    email: Mapped[str | None]
+    language: Mapped[str | None]
+    mailed_at: Mapped[datetime | None]
+    mail_ended_at: Mapped[datetime | None]
 
     @validates("name")
     def _fold(self, _field: str, name: str) -> str:
@@ -49,7 +63,12 @@ class Guest(Base):
 
 
 class Grant(Base):
-    """This guest may see this album until `expires_at`, and may or may not save. One row for each guest and album."""
+    """This guest may see this album until `expires_at`, may or may not save, and may or may not add photos. One row for each guest and
+    album.
+
+    `visited_at` is their last visit and `new_since` the end of the one before: what has come since is new to them. `asked_at`: they asked
+    for more time; `declined_at`: a member said no, and not to ask again. `reminded_at`: they were told that it ends soon.
+    """
 
     __tablename__ = "grant"
     __table_args__ = (
@@ -61,11 +80,17 @@ class Grant(Base):
     guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"))
     album_id: Mapped[str] = mapped_column(sa.ForeignKey("album.id", ondelete="CASCADE"))
     may_save: Mapped[bool]
+    may_add: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
     created_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"))
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[EndedBy | None] = mapped_column(word(EndedBy))
+    visited_at: Mapped[datetime | None]
+    new_since: Mapped[datetime | None]
+    asked_at: Mapped[datetime | None]
+    declined_at: Mapped[datetime | None]
+    reminded_at: Mapped[datetime | None]
     album: Mapped[Album] = relationship(lazy="raise")
 
 
@@ -77,6 +102,7 @@ class Link(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[LinkKind] = mapped_column(word(LinkKind), default=LinkKind.SENT)
     digest: Mapped[bytes] = mapped_column(unique=True)
     places: Mapped[int]
     used: Mapped[int]
@@ -107,3 +133,23 @@ class DeviceRow(Base):
     unused_after: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class NewPhone(Base):
+    """A browser that stands before a link and waits for a member's yes. `number` has two digits and is shown on both sides, so that Anna
+    knows whose phone it is; `cookie_hash` is the digest of the secret by which the waiting browser is known, and only that one is let
+    in. After `expires_at` nobody is."""
+
+    __tablename__ = "new_phone"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    link_id: Mapped[str] = mapped_column(sa.ForeignKey("link.id", ondelete="CASCADE"), index=True)
+    cookie_hash: Mapped[bytes] = mapped_column(unique=True)
+    number: Mapped[int]
+    label: Mapped[str]
+    asked_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    answered_by: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
+    let_in: Mapped[bool | None]
+    link: Mapped[Link] = relationship(lazy="raise")

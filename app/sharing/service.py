@@ -506,7 +506,7 @@ def enrol(
             expires_at=at + rules.DEVICE_LASTS,
         )
     )
-    activity.record_device(session, group=link.guest.group_id, guest=link.guest_id, at=at)
+    activity.record_guest(session, ActivityKind.DEVICE_LET_IN, group=link.guest.group_id, guest=link.guest_id, at=at)
     session.flush()
     return issued
 

@@ -29,6 +29,9 @@ _MONTHS = [
 ]  # not strftime: that would speak the server's locale
 
 
+_WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+
 def local(moment: datetime) -> datetime:
     """A moment as the family's clock shows it; a photo's own local time stays as it is."""
     return moment if moment.tzinfo is None else moment.astimezone()
@@ -39,6 +42,11 @@ def day(clock: Clock, moment: datetime) -> str:
     shown, today = local(moment), local(clock.now())
     text = f"{shown.day} {_MONTHS[shown.month - 1]}"
     return text if shown.year == today.year else f"{text} {shown.year}"
+
+
+def weekday(clock: Clock, moment: datetime) -> str:
+    """Tuesday 14 July, with the year when it is not this one: the heading of a day."""
+    return f"{_WEEKDAYS[local(moment).weekday()]} {day(clock, moment)}"
 
 
 def moment(clock: Clock, at: datetime) -> str:
@@ -79,6 +87,7 @@ def install(app: Flask, clock: Clock) -> None:
     app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[..., str]] = {
         "day": partial(day, clock),
+        "weekday": partial(weekday, clock),
         "moment": partial(moment, clock),
         "when": partial(when, clock),
         "hour": hour,

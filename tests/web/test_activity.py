@@ -80,7 +80,9 @@ def test_what_anna_and_ben_do_is_told_in_plain_words(smiths: Family, browser_of:
     does(anna, "/stop-sharing")
     clock.move(timedelta(seconds=1))
     with house.database.writing() as session:
-        activity.record_device(session, group=smiths.owner.group, guest=shared["guest"], at=clock.now())
+        activity.record_guest(
+            session, ActivityKind.DEVICE_LET_IN, group=smiths.owner.group, guest=shared["guest"], at=clock.now()
+        )
     clock.move(timedelta(seconds=1))
     outside = (ActivityKind.OWNER_MADE, ActivityKind.EDITOR_MADE, ActivityKind.MEMBER_REMOVED)
     for kind in outside:  # what whoever runs the server did

@@ -1,0 +1,1 @@
+"""What is worth telling, and to whom: by mail and by push."""
