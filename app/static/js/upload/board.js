@@ -120,9 +120,7 @@ export default class Board {
   }
 
   #listOfKinds(kinds) {
-    const said = kinds.map((kind) => this.#say("kind-" + kind));
-    const last = said.pop();
-    return said.length ? `${said.join(", ")} ${this.#say("and")} ${last}` : last;
+    return new Intl.ListFormat(document.documentElement.lang).format(kinds.map((kind) => this.#say("kind-" + kind)));
   }
 
   #write(element, text) {
