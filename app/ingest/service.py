@@ -110,6 +110,15 @@ def room_left(session: Session, *, group: str, quota: int) -> int:
     return max(0, (quota if own is None else own) - sum(int(each or 0) for each in used))
 
 
+def take_room(session: Session, viewer: Member, *, album: OpenAlbum, size: int, quota: int) -> None:
+    """So many bytes more, until this transaction ends or they are written down: two who come at once don't count on the same room. Raises
+    `TooLarge` when the group has none for them."""
+    lock_album(session, album=album.id)
+    session.execute(sa.select(Group.id).where(Group.id == viewer.group).with_for_update())
+    if size > room_left(session, group=viewer.group, quota=quota):
+        raise TooLarge("quota-full")
+
+
 def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arrived, jobs: Jobs, at: datetime) -> Receipt:
     """Write down a file that has arrived, with its job. Once this is committed, we have it.
 
@@ -139,11 +148,7 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
 
 def begin(session: Session, viewer: Member, *, album: OpenAlbum, name: str, size: int, quota: int, at: datetime) -> Arriving:
     """Keep room for a file of so many bytes, which will come in parts. Raises `TooLarge` when the group has no room for it."""
-    lock_album(session, album=album.id)
-    # Two who begin at once would both count on the same room.
-    session.execute(sa.select(Group.id).where(Group.id == viewer.group).with_for_update())
-    if size > room_left(session, group=viewer.group, quota=quota):
-        raise TooLarge("quota-full")
+    take_room(session, viewer, album=album, size=size, quota=quota)
     row = Incoming(
         id=new_id(),
         album_id=album.id,
@@ -329,6 +334,11 @@ def make_ready(
     if photo.pair:
         _join_live_photo(session, photo, jobs=jobs, at=at)
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
+
+
+def unneeded(session: Session, *, objects: Sequence[str]) -> set[str]:
+    """Those of the objects that were written for a photo which are no part of it."""
+    return {*objects}.difference(session.scalars(sa.select(Rendition.object_name).where(Rendition.object_name.in_(objects))))
 
 
 def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: datetime) -> None:
