@@ -113,10 +113,8 @@ def _keep(album: str, file: FileOnItsWay) -> Receipt:
     viewer = member_again()  # or its object is left to the sweep
     with house().database.writing() as write:
         found = albums.get_album(write, viewer, album=album, master=house().master)
-        if arrived.object_name and arrived.sealed.size > service.room_left(
-            write, group=viewer.group, quota=house().settings.quota
-        ):
-            raise TooLarge("quota-full")  # others have filled it meanwhile; the object is left to the sweep
+        if arrived.object_name:  # others may have filled the room meanwhile; the object is left to the sweep then
+            service.take_room(write, viewer, album=found, size=arrived.sealed.size, quota=house().settings.quota)
         receipt = service.receive(write, viewer, album=found, arrived=arrived, jobs=house().jobs, at=house().clock.now())
     if receipt.duplicate and arrived.object_name:
         house().storage.delete(arrived.object_name)
