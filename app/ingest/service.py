@@ -75,6 +75,7 @@ class Arriving:
     received: int
     expires_at: datetime
     receipt: Receipt | None = None
+    joining_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def get_arriving(session: Session, viewer: Member, *, upload: str, master: Maste
     opened = open_album(album, master=master)
     name = opened.key.open_field("arriving-name", row.id, row.sealed_name).decode() if photo is None else ""
     receipt = None if photo is None else Receipt(photo.id, name, photo.state, photo.reason, row.duplicate)
-    return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt)
+    return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt, row.joining_until)
 
 
 def parts_of(session: Session, *, arriving: Arriving) -> dict[str, SealedKey]:
@@ -207,6 +208,26 @@ def keep_part(session: Session, *, arriving: Arriving, part: Arrived, at: dateti
     return further
 
 
+def begin_joining(session: Session, *, arriving: Arriving, at: datetime) -> None:
+    """From now on this caller, and nobody else, puts the parts of a file together. Raises `Overtaken` when somebody does already, or when
+    it has gone on meanwhile."""
+    free = sa.or_(Incoming.joining_until.is_(None), Incoming.joining_until <= at)
+    same = Incoming.id == arriving.id, Incoming.received == arriving.received, Incoming.photo_id.is_(None)
+    changed = sa.update(Incoming).where(*same, free).values(joining_until=at + rules.ALIVE_FOR).returning(Incoming.id)
+    if session.scalars(changed).one_or_none() is None:
+        raise Overtaken
+
+
+def go_on_joining(session: Session, *, arriving: Arriving, at: datetime) -> None:
+    """Whoever puts the parts of a file together is still alive."""
+    session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(joining_until=at + rules.ALIVE_FOR))
+
+
+def stop_joining(session: Session, *, arriving: Arriving) -> None:
+    """The parts of a file could not be put together; somebody else may try."""
+    session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(joining_until=None))
+
+
 def complete(
     session: Session, viewer: Member, *, arriving: Arriving, arrived: Arrived, jobs: Jobs, at: datetime
 ) -> tuple[Arriving, list[str]]:
@@ -215,7 +236,7 @@ def complete(
     lock_album(session, album=arriving.album.id)
     further = _go_on(session, arriving, arriving.size - arriving.received, at=at)
     receipt = receive(session, viewer, album=arriving.album, arrived=arrived, jobs=jobs, at=at)
-    known = {"photo_id": receipt.id, "duplicate": receipt.duplicate, "sealed_name": b""}
+    known = {"photo_id": receipt.id, "duplicate": receipt.duplicate, "sealed_name": b"", "joining_until": None}
     session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(known))
     parts = sa.delete(IncomingPart).where(IncomingPart.incoming_id == arriving.id).returning(IncomingPart.object_name)
     unneeded = [*session.scalars(parts)]

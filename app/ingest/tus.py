@@ -24,6 +24,7 @@ from werkzeug.exceptions import (
     Gone,
     HTTPException,
     LengthRequired,
+    Locked,
     PreconditionFailed,
     UnsupportedMediaType,
 )
@@ -37,7 +38,7 @@ from app.ingest.receiving import PART, FileOnItsWay, join, read_parts, shown_nam
 from app.ingest.service import Arrived, Arriving, Overtaken
 from app.security.permissions import Action
 from app.security.sealing import SealBroken
-from app.storage.port import ObjectMissing
+from app.storage.port import ObjectMissing, StorageFailed
 from app.web.access import allow, check_form_token
 from app.web.forms import tidy
 from app.web.places import SharedPlaces
@@ -189,10 +190,13 @@ class _Checksum:
 
 
 def _get_arriving(upload: str) -> Arriving:
-    """A file of the member who is asking. Raises `NotVisible` and, when its time is over, `Gone`."""
+    """A file of the member who is asking. Raises `NotVisible`, `Gone` when its time is over, and `Locked` while it is put together."""
     with house().database.reading() as look:
         arriving = service.get_arriving(look, member(), upload=upload, master=house().master)
-    if arriving.expires_at <= house().clock.now():
+    now = house().clock.now()
+    if arriving.joining_until is not None and arriving.joining_until > now:
+        raise Locked
+    if arriving.expires_at <= now:
         raise Gone
     return arriving
 
@@ -225,16 +229,28 @@ def _keep(arriving: Arriving, file: FileOnItsWay) -> Arriving:
 
 
 def _join(arriving: Arriving, last: Arrived) -> Arrived:
-    """The whole file. One of which a part is lost for good ends here, so that it can be sent anew. Raises `Overtaken` then."""
+    """The whole file. It may take longer than a phone waits for an answer: so long whoever asks for the file is told to come again, by
+    `_get_arriving`. One of which a part is lost for good ends here, so that it can be sent anew. Raises `Overtaken` then, and when
+    somebody else was faster."""
     assert last.object_name is not None
-    with house().database.reading() as look:
-        parts = service.parts_of(look, arriving=arriving) | {last.object_name: last.sealed}
+
+    def still_at_it() -> None:
+        with house().database.writing() as write:
+            service.go_on_joining(write, arriving=arriving, at=house().clock.now())
+
+    with house().database.writing() as write:
+        service.begin_joining(write, arriving=arriving, at=house().clock.now())
+        parts = service.parts_of(write, arriving=arriving) | {last.object_name: last.sealed}
     try:
-        return join(house().storage, arriving.album, arriving.name, parts)
+        return join(house().storage, arriving.album, arriving.name, parts, after_each=still_at_it)
     except (ObjectMissing, SealBroken):
         with house().database.writing() as write:
             service.give_up(write, arriving=arriving, at=house().clock.now())
         raise Overtaken from None
+    except StorageFailed:
+        with house().database.writing() as write:
+            service.stop_joining(write, arriving=arriving)
+        raise
 
 
 def _remove(*files: Arrived) -> None:

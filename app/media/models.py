@@ -129,7 +129,8 @@ class Incoming(Base):
 
     `size` is how many bytes it will have, which the group's quota keeps free for it; `received` how many of them are safe in its parts.
     With the last bytes it becomes a photo with its upload, and its name is forgotten here; the row stays a while to say so to whoever did
-    not hear the answer. `duplicate` says that the album had the photo already.
+    not hear the answer. `duplicate` says that the album had the photo already. Whoever puts its parts together says until when it is
+    sure to be alive (`joining_until`): so long nobody else begins that.
     """
 
     __tablename__ = "incoming"
@@ -149,6 +150,7 @@ class Incoming(Base):
     duplicate: Mapped[bool]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    joining_until: Mapped[datetime | None]
 
 
 class IncomingPart(Base):
