@@ -18,7 +18,7 @@ from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
 from app.errors import KinfoldError, NotVisible, Refused, TooLarge
 from app.groups.models import Group
-from app.ids import new_id
+from app.ids import id_of, new_id
 from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
@@ -147,23 +147,32 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
 
 
-def begin(session: Session, viewer: Member, *, album: OpenAlbum, name: str, size: int, quota: int, at: datetime) -> Arriving:
-    """Keep room for a file of so many bytes, which will come in parts. Raises `TooLarge` when the group has no room for it."""
-    take_room(session, viewer, album=album, size=size, quota=quota)
-    row = Incoming(
-        id=new_id(),
-        album_id=album.id,
-        group_id=viewer.group,
-        member_id=viewer.id,
-        size=size,
-        received=0,
-        sealed_name=b"",
-        duplicate=False,
-        created_at=at,
-        expires_at=at + rules.KEPT_WHILE_ANNOUNCED,
-    )
+def begin(
+    session: Session, viewer: Member, *, album: OpenAlbum, name: str, size: int, quota: int, at: datetime, mark: bytes = b""
+) -> Arriving:
+    """Keep room for a file of so many bytes, which will come in parts. Raises `TooLarge` when the group has no room for it.
+
+    Begun twice with the same `mark`, because the first answer was lost, it is one file as long as nothing of it has come.
+    """
+    lock_album(session, album=album.id)
+    upload = id_of(viewer.id, mark) if mark else new_id()
+    row = session.get(Incoming, upload)
+    if row is None or (row.album_id, row.size, row.received, row.photo_id) != (album.id, size, 0, None) or row.expires_at <= at:
+        take_room(session, viewer, album=album, size=size, quota=quota)
+        row = Incoming(
+            id=upload if row is None else new_id(),
+            album_id=album.id,
+            group_id=viewer.group,
+            member_id=viewer.id,
+            size=size,
+            received=0,
+            sealed_name=b"",
+            duplicate=False,
+            created_at=at,
+        )
+        session.add(row)
     row.sealed_name = album.key.seal_field("arriving-name", row.id, name)
-    session.add(row)
+    row.expires_at = at + rules.KEPT_WHILE_ANNOUNCED
     session.flush()
     return Arriving(row.id, album, name, size, 0, row.expires_at)
 
@@ -390,12 +399,17 @@ def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
     _hand_over(session, photo, upload, jobs=jobs, at=at)
 
 
-def list_in_states(session: Session, *, album: OpenAlbum, states: Sequence[PhotoState]) -> list[tuple[Photo, Upload | None, str]]:
-    """Photos of an album in these states with their upload and the name to call them by, in the order in which they came."""
+def list_in_states(
+    session: Session, *, album: OpenAlbum, states: Sequence[PhotoState], also: Sequence[str] = ()
+) -> list[tuple[Photo, Upload | None, str]]:
+    """Photos of an album in these states, and some by their identifiers, with their upload and the name to call them by, in the order in
+    which they came."""
     rows = session.execute(
         sa.select(Photo, Upload)
         .outerjoin(Upload, Upload.photo_id == Photo.id)
-        .where(Photo.album_id == album.id, Photo.state.in_(states))
+        .where(
+            Photo.album_id == album.id, sa.or_(Photo.state.in_(states), Photo.id.in_(also)) if also else Photo.state.in_(states)
+        )
     )  # sorted here: asked for the order, SQLite reads a whole album along its numbers to find the few that are not ready
     in_order = sorted(rows, key=lambda row: row[0].number)
     return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in in_order]

@@ -93,14 +93,17 @@ def offer(album: str) -> Response:
 @pages.post("/albums/<album>/uploads", provide_automatic_options=False)
 @allow(Action.ADD_PHOTOS, is_page=False)
 def create(album: str) -> Response:
-    """Begin a file: its length and name are told now, its bytes come by PATCH. An empty one is complete, and refused like any other."""
+    """Begin a file: its length and name are told now, its bytes come by PATCH. An empty one is complete, and refused like any other.
+    Who did not hear the answer begins it again by the same mark."""
     if "Upload-Defer-Length" in request.headers or "Upload-Concat" in request.headers:
         raise BadRequest
-    size, name = _number("Upload-Length"), _sent_name(request.headers.get("Upload-Metadata", ""))
+    size, told = _number("Upload-Length"), _sent_metadata()
+    name, mark = tidy(shown_name(told.get("filename", b"").decode("utf-8", "replace"))), told.get("mark", b"")
     if size > house().settings.file_limit:
         raise TooLarge("too-large", limit=house().settings.file_limit)
     found, at = albums.get_album(session(), member(), album=album, master=house().master), house().clock.now()
-    begun = service.begin(session(), member(), album=found, name=name, size=size, quota=house().settings.quota, at=at)
+    quota = house().settings.quota
+    begun = service.begin(session(), member(), album=found, name=name, size=size, quota=quota, at=at, mark=mark)
     if size == 0:
         nothing = _next_part(begun).finish()
         begun, _ = service.complete(session(), member(), arriving=begun, arrived=nothing, jobs=house().jobs, at=at)
@@ -276,16 +279,17 @@ def _number(header: str) -> int:
     return int(sent)
 
 
-def _sent_name(metadata: str) -> str:
-    """The name that a file had on the phone; what else is told about it is not looked at. Raises `BadRequest` for what can't be read."""
+def _sent_metadata() -> dict[str, bytes]:
+    """What is told about a file: the name that it had on the phone, and the mark of this sending of it; the rest is not looked at. Raises
+    `BadRequest` for what can't be read."""
+    metadata = request.headers.get("Upload-Metadata", "")
     told: dict[str, str] = {}
     for pair in metadata.split(",") if metadata else ():
         key, _, value = pair.strip().partition(" ")
         if not key or not key.isascii() or key in told:
             raise BadRequest
         told[key] = value
-    contents = {key: _base64(value) for key, value in told.items()}
-    return tidy(shown_name(contents.get("filename", b"").decode("utf-8", "replace")))
+    return {key: _base64(value) for key, value in told.items()}
 
 
 def _base64(text: str) -> bytes:

@@ -230,6 +230,33 @@ def test_nothing_lies_in_storage_in_the_clear_and_no_key_is_used_twice(smiths: F
     assert len(set(keys)) == len(keys) == 3
 
 
+# --- an answer that was lost
+
+
+def test_a_file_that_is_begun_again_because_the_answer_was_lost_is_one_file(
+    smiths: Family, marcs: Family, phone: LintingClient, album: str, clock: HandClock, browser_of: Callable[..., LintingClient]
+) -> None:
+    marked = {"Upload-Metadata": named("IMG_1.jpg", mark="a random word")}
+
+    def begin_it(browser: LintingClient, size: int = len(A), album: str = album) -> str:
+        answer = begin(browser, album, size, **marked)
+        assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "0")
+        return answer.headers["Location"]
+
+    address = begin_it(phone)
+    assert begin_it(phone) == address
+    assert rows(smiths, Incoming) == [1], "and room is kept for it once"
+    others = browser_of(member=smiths.join("Ben").cookie), browser_of(member=marcs.cookie)
+    elsewhere = [begin_it(others[0]), begin_it(others[1], album=marcs.album("Football").id)]
+    elsewhere += [begin_it(phone, size=7), begin_it(phone, album=smiths.album("Another").id)]
+    assert len({address, *elsewhere}) == 5, "a mark is good for this member, this album and this size"
+    go_on(phone, address, 0, A[:10])
+    assert begin_it(phone) != address, "something of it has come: whoever begins now sends another file"
+    again = begin_it(others[0])
+    clock.move(timedelta(hours=1))
+    assert begin_it(others[0]) != again, "its time is over"
+
+
 # --- the protocol's own words
 
 
