@@ -14,7 +14,7 @@ KEPT_WHILE_ARRIVING = timedelta(hours=24)
 KEPT_WHILE_ANNOUNCED = timedelta(hours=1)
 """How long room is kept for a file of which nothing has come: the answer to its beginning may have been lost, and it was begun again."""
 
-ALIVE_FOR = timedelta(minutes=1)
+ALIVE_FOR = timedelta(seconds=30)
 """Whoever puts a file together says so again after each of its parts; who has not for so long is taken for dead."""
 
 NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsupported", "unsupported"})

@@ -3,7 +3,7 @@
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,10 +13,8 @@ from tests.server import PASSWORD, Browser, Server, wait_for
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path, KINFOLD_THREADS="8").start()
-    yield running
-    running.kill()
+def server(make_server: Callable[..., Server]) -> Server:
+    return make_server(KINFOLD_THREADS="8").start()
 
 
 def connect(server: Server, stack: ExitStack, words: bytes) -> socket.socket:
