@@ -41,6 +41,9 @@ RENDITIONS = {
 """What a ready photo of each kind has."""
 
 
+_IS_VIDEO = sa.text("kind = 'video'")
+
+
 class Photo(Base):
     """A photo of an album.
 
@@ -60,6 +63,7 @@ class Photo(Base):
         sa.Index("ix_photo_state_changed_at", "state", "changed_at"),
         sa.Index("ix_photo_group_id_state_stored", "group_id", "state", "stored"),
         sa.Index("ix_photo_album_id_pair", "album_id", "pair"),
+        sa.Index("ix_photo_videos", "album_id", "state", sqlite_where=_IS_VIDEO, postgresql_where=_IS_VIDEO),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
