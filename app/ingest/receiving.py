@@ -144,7 +144,7 @@ def read_parts(
 def join(
     storage: Storage, album: OpenAlbum, name: str, parts: Mapping[str, SealedKey], *, after_each: Callable[[], object]
 ) -> Arrived:
-    """One file of its parts: opened, sealed under a key of its own and hashed, piece by piece; after each part something is done. Raises
+    """One file of its parts: opened, sealed under a key of its own and hashed, piece by piece; after each piece something is done. Raises
     `ObjectMissing`, `SealBroken` and `StorageFailed`."""
     size = sum(part.size for part in parts.values())
     whole, sealed = FileOnItsWay(storage, album, name, limit=size, room=size), Sealed(storage, album.key, dict(parts))
@@ -152,7 +152,7 @@ def join(
         for part in parts:
             for piece in sealed.read(part):
                 whole.add(piece)
-            after_each()
+                after_each()
         return whole.finish()
     finally:
         whole.give_up()

@@ -33,7 +33,7 @@ from werkzeug.wrappers import Response
 
 from app.albums import service as albums
 from app.errors import NotVisible, TooLarge
-from app.ingest import service
+from app.ingest import rules, service
 from app.ingest.receiving import PART, FileOnItsWay, join, read_parts, shown_name
 from app.ingest.service import Arrived, Arriving, Overtaken
 from app.security.permissions import Action
@@ -236,13 +236,18 @@ def _join(arriving: Arriving, last: Arrived) -> Arrived:
     `_get_arriving`. One of which a part is lost for good ends here, so that it can be sent anew. Raises `Overtaken` then, and when
     somebody else was faster."""
     assert last.object_name is not None
+    said = house().clock.now()
 
     def still_at_it() -> None:
-        with house().database.writing() as write:
-            service.go_on_joining(write, arriving=arriving, at=house().clock.now())
+        nonlocal said
+        now = house().clock.now()
+        if rules.should_say_so(said, now):
+            with house().database.writing() as write:
+                service.go_on_joining(write, arriving=arriving, at=now)
+            said = now
 
     with house().database.writing() as write:
-        service.begin_joining(write, arriving=arriving, at=house().clock.now())
+        service.begin_joining(write, arriving=arriving, at=said)
         parts = service.parts_of(write, arriving=arriving) | {last.object_name: last.sealed}
     try:
         return join(house().storage, arriving.album, arriving.name, parts, after_each=still_at_it)
