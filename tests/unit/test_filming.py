@@ -7,6 +7,7 @@ import struct
 import subprocess
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -165,6 +166,50 @@ def test_a_bright_film_is_shown_as_ordinary_screens_do(decoder: Decoder) -> None
             assert isinstance(pixel, tuple)
             assert min(pixel) > 120 and max(pixel) < 250 and max(pixel) - min(pixel) < 8, f"{transfer}: {pixel}"
         assert probe(made.renditions["full"])[0]["color_transfer"] == transfer, "what is kept is as it was"
+
+
+REPEATING = {
+    "mkv h264": ("mkv", ("-c:v", "libx264", "-x264-params", "repeat-headers=1")),
+    "mp4 h264": ("mp4", ("-c:v", "libx264", "-x264-params", "repeat-headers=1:aud=1", "-movflags", "faststart")),
+    "mov hevc": (
+        "mov",
+        ("-c:v", "libx265", "-x265-params", "repeat-headers=1:log-level=error", "-tag:v", "hvc1", "-movflags", "faststart"),
+    ),
+    "mts h264": ("mts", ("-c:v", "libx264")),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATING)
+def test_what_describes_the_picture_may_be_repeated_within_it(decoder: Decoder, kind: str) -> None:
+    ending, arguments = REPEATING[kind]
+    picture = "testsrc2=size=2000x1100:rate=10:duration=0.4"
+    source = film(
+        *arguments, "-preset", "ultrafast", "-g", "2", "-pix_fmt", "yuv420p", ending=ending, picture=picture, sound=None
+    )
+    made = make(decoder, source)
+    assert probe(made.renditions["full"])[0]["width"] == 2000, "it was not kept as it is"
+    assert frames_of(made.renditions["full"]) == frames_of(source)
+    assert what_exiftool_finds(made.renditions["full"]) == []
+
+
+def frames_of(data: bytes) -> bytes:
+    """A sum over each picture of a film, as another ffmpeg decodes it."""
+    program = [
+        needs("ffmpeg"),
+        "-loglevel",
+        "error",
+        "-i",
+        "-",
+        "-map",
+        "0:v",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framehash",
+        "-",
+    ]
+    said = subprocess.run(program, input=data, capture_output=True, check=True, timeout=60).stdout
+    return b"".join(line.rsplit(b",", 1)[1] for line in said.splitlines() if not line.startswith(b"#"))
 
 
 def test_large_films_become_smaller_to_play_and_stay_as_they_are_to_keep(decoder: Decoder) -> None:
@@ -449,6 +494,34 @@ def test_the_proof_finds_every_changed_byte_that_says_something(clean: bytes) ->
     for end in range(0, len(clean), 97):
         with pytest.raises(NotClean):
             prove_film(clean[:end])
+
+
+def test_a_repeated_set_that_says_something_else_is_found(decoder: Decoder) -> None:
+    """In a film that repeats its parameter sets, each bit of one of the repetitions is changed in turn."""
+    source = film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-x264-params", "repeat-headers=1", ending="mkv", sound=None)
+    repeating = make(decoder, source).renditions["full"]
+    at = repeating.index(b"avcC") + 4 + 6  # ISO/IEC 14496-15, 5.3.3.1.2
+    length = int.from_bytes(repeating[at : at + 2], "big")
+    again = repeating.index(repeating[at + 2 : at + 2 + length], at + 2 + length)
+    assert again > repeating.index(b"mdat")
+    for bit in range(8 * length):
+        changed = bytearray(repeating)
+        changed[again + bit // 8] ^= 1 << bit % 8
+        if changed[again] & 0x1F not in (1, 5):  # it calls itself a picture, which nobody but a decoder can contradict
+            with pytest.raises(NotClean):
+                prove_film(bytes(changed))
+
+
+def test_many_samples_need_no_more_memory_than_few(decoder: Decoder) -> None:
+    many = make(
+        decoder, film("-pix_fmt", "yuv420p", "-preset", "ultrafast", picture="color=size=16x16:rate=1000:duration=5")
+    ).renditions
+    tracemalloc.start()
+    try:
+        prove_film(many["full"])
+        assert tracemalloc.get_traced_memory()[1] < 64 << 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_bytes_between_samples_are_found(clean: bytes) -> None:
