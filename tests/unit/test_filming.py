@@ -5,6 +5,7 @@ import json
 import re
 import struct
 import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -12,16 +13,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from app.ingest.decoder import containers, sniff
+from app.ingest.decoder import containers, frames, sniff
 from app.ingest.decoder.limits import NotClean, Refusal
 from app.ingest.decoder.prove import prove
 from app.ingest.decoder.prove_film import prove_film
-from app.ingest.decoding import Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
-from app.ingest.filming import Filming, understand
+from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
+from app.ingest.filming import NOTHING_KNOWN, Filming, Source, understand
 from app.jobs.port import Stopping
 from tests.made_films import CANARY, FLAG, apple_words, box, film, needs, turned, what_exiftool_finds, with_boxes
 
@@ -360,6 +362,93 @@ def test_what_takes_too_long_is_ended(decoder: Decoder) -> None:
     began = time.monotonic()
     assert make(decoder, long, Filming(decoder, wall_seconds=1)).answer == NotDecoded("too-slow")
     assert time.monotonic() - began < 8
+
+
+def test_a_film_gets_the_time_that_its_size_and_length_are_worth() -> None:
+    said = "  Duration: {}, start: 0.0\n  Stream #0:0: Video: h264 (High), yuv420p, 640x480, 25 fps\n"
+    day, hour, nothing = (understand(said.format(length)) for length in ("24:00:00.00", "01:00:00.00", "N/A"))
+    assert day is not None and hour is not None and nothing is not None
+    assert day.longest(10_000) < 700 and day.longest_copy(10_000) < 70, "it has not the bytes for a day"
+    assert day.longest_copy(10 << 30) == 1800
+    assert hour.longest(1 << 30) > 10 * 3600 and hour.longest_copy(100 << 20) > 360
+    assert nothing.longest(1 << 30) > 5000 and nothing.longest(0) == 600
+
+
+def test_a_copy_that_takes_too_long_refuses_the_film_as_encoding_would(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Source, "longest_copy", lambda *_: 0)
+    made = make(decoder, film("-pix_fmt", "yuv420p"))
+    assert made.answer == NotDecoded("too-slow") and set(made.renditions) == {"grid", "screen"}
+
+
+def test_a_picture_that_changes_what_describes_it_is_kept_as_it_is_played(
+    decoder: Decoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="kinfold.ingest")
+    one = film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-refs", "1", ending="mts")
+    made = make(decoder, one + film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-refs", "4", ending="mts"))
+    assert made.renditions["full"] == made.renditions["play"], made.answer
+    assert caplog.messages == ["the picture of a film is not kept as it is: another unit"]
+
+
+def test_ffmpeg_that_somebody_kills_is_no_fault_of_the_film(decoder: Decoder) -> None:
+    class Killing(Filming):
+        def _listen(self, process: subprocess.Popen[bytes], *rest: Any) -> str:
+            process.kill()
+            return super()._listen(process, *rest)
+
+    with pytest.raises(DecoderKilled):
+        make(decoder, film("-pix_fmt", "yuv420p"), Killing(decoder))
+
+
+MAIN = [sys.executable, "-I", str(Path(containers.__file__).with_name("main.py"))]
+
+
+def test_a_film_whose_container_is_not_read_is_shown_all_the_same(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is told of it then; and as it may have been cut on the phone, its picture is not copied."""
+    silent = f"import os, sys; sys.argv[1] == 'reading' or os.execv(sys.executable, [*{MAIN}, *sys.argv[1:]])"
+    monkeypatch.setattr("app.ingest.filming.COMMAND", [sys.executable, "-I", "-c", silent])
+    made = make(decoder, with_boxes(film("-pix_fmt", "yuv420p"), apple_words(creationdate="2024-01-22T11:47:18+0100")))
+    assert (made.decoded.taken_at, made.decoded.removed, made.decoded.pair) == (None, (), None)
+    assert made.renditions["full"] == made.renditions["play"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time; time.sleep(60)",
+        "import sys\nwhile True: sys.stdout.write('x' * 4096)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGALRM)",
+        "raise MemoryError",
+        "print('no frame')",
+        *(
+            f"import os; os.write(1, {frames.pack(answer)!r})"
+            for answer in (
+                {},
+                {**NOTHING_KNOWN, "taken_at": "yesterday"},
+                {**NOTHING_KNOWN, "removed": ["x"]},
+                {**NOTHING_KNOWN, "pair": CANARY},
+                {**NOTHING_KNOWN, "cut": 0},
+                {**NOTHING_KNOWN, "cut": False, "more": CANARY},
+            )
+        ),
+    ],
+)
+def test_whatever_the_reading_process_does_nothing_is_known_then(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch, program: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("app.ingest.filming.COMMAND", [sys.executable, "-I", "-c", program])
+    monkeypatch.setattr("app.ingest.filming.READ_SECONDS", 1)
+    with (tmp_path / "film").open("w+b") as some:
+        assert Filming(decoder).read(some.fileno(), "mov") == NOTHING_KNOWN
+
+
+def test_a_reading_process_that_somebody_kills_is_no_fault_of_the_film(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    monkeypatch.setattr("app.ingest.filming.COMMAND", [sys.executable, "-I", "-c", killed])
+    with (tmp_path / "film").open("w+b") as some, pytest.raises(DecoderKilled):
+        Filming(decoder).read(some.fileno(), "mov")
 
 
 def test_it_is_left_at_once_when_the_worker_stops_or_the_film_is_deleted(
