@@ -358,12 +358,12 @@ def make_ready(
     photo.removed = list(decoded.removed)
     photo.stored = sum(each.sealed.size for each in written)
     photo.changed_at = at
-    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     session.delete(upload)
-    session.flush()
+    removal = promise_removal(session, names=[waiting.object_name], at=at)[0]
+    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     if photo.pair:
         _join_live_photo(session, photo, jobs=jobs, at=at)
-    return promise_removal(session, names=[waiting.object_name], at=at)[0]
+    return removal
 
 
 def unneeded(session: Session, *, objects: Sequence[str]) -> set[str]:

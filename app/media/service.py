@@ -138,7 +138,7 @@ def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Cou
 def count_ready(session: Session, *, album: str, photos: int, stored: int) -> None:
     """So many photos of an album more can be seen, and take so many bytes; or fewer. For a caller who has locked the album."""
     more = {"ready": Album.ready + photos, "ready_bytes": Album.ready_bytes + stored}
-    session.execute(sa.update(Album).where(Album.id == album).values(more))
+    session.execute(sa.update(Album).where(Album.id == album).values(more), execution_options={"synchronize_session": False})
 
 
 def count_again(session: Session) -> None:
