@@ -63,6 +63,7 @@ class Photo(Base):
         sa.Index("ix_photo_state_changed_at", "state", "changed_at"),
         sa.Index("ix_photo_group_id_state_stored", "group_id", "state", "stored"),
         sa.Index("ix_photo_album_id_pair", "album_id", "pair"),
+        sa.Index("ix_photo_album_id_state_shown_at", "album_id", "state", "shown_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
