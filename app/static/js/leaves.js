@@ -6,6 +6,7 @@
 const NEAR = "1500px 0px"; // fetched so far ahead of the screen
 const FAR = "9000px 0px"; // emptied so far beyond it
 const AT_REST = 250; // ms after the last scrolling
+const TOP = 100; // px; less far down, somebody is at the beginning
 const TRIES = 4000; // ms until a page that did not come is asked for again
 
 const pages = new WeakMap(); // leaf -> its address
@@ -117,14 +118,14 @@ export function find(place) {
   return grow(end).then(() => (photos.querySelectorAll(".leaf").length > before ? find(place) : null));
 }
 
-// The photo in the middle of the screen goes into the address; at the top of the album it is the album's own.
+// The photo in the middle of the screen goes into the address; at the top of the album it is the album's own. The browser's own way to
+// find the place again counts from the top of a page that is not there any more.
 function remember() {
   const there = document.elementFromPoint(innerWidth / 2, innerHeight / 2);
   const tile = there && there.closest(".tile");
   if (!tile || !photos.contains(tile)) return;
-  const leaf = tile.closest(".leaf");
-  const top = leaf.dataset.from === "1" && scrollY < innerHeight;
-  history.replaceState(history.state, "", pages.get(leaf) + (top ? "" : "#" + tile.id));
+  history.scrollRestoration = "manual";
+  history.replaceState(history.state, "", pages.get(tile.closest(".leaf")) + (scrollY < TOP ? "" : "#" + tile.id));
 }
 
 export default function leaves(box) {
@@ -146,6 +147,8 @@ export default function leaves(box) {
   far = new IntersectionObserver((seen) => {
     for (const { isIntersecting, target } of seen) if (!isIntersecting) empty(target);
   }, { rootMargin: FAR });
+  const found = location.hash.startsWith("#photo-") && document.getElementById(location.hash.slice(1));
+  if (found) found.scrollIntoView({ block: "center" });
   for (const leaf of box.querySelectorAll(".leaf")) adopt(leaf, location.pathname + location.search);
   for (const end of ["prev", "next"]) {
     const link = box.querySelector('nav a[rel="' + end + '"]');

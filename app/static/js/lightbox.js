@@ -74,9 +74,7 @@ function open(photos, opened) {
     const link = at(index + 1);
     if (link) return slide(link);
     find(index + 1).then((found) => {
-      if (!found || pswp.isDestroying) return;
-      pswp.refreshSlideContent(index);
-      if (index === pswp.currIndex) pswp.dispatch("change");
+      if (found && !pswp.isDestroying) pswp.refreshSlideContent(index);
     });
     return waiting();
   });

@@ -32,7 +32,7 @@ export default function slideshow(photos, button) {
   let paused = false;
   let over = false;
   let lock = null;
-  let turning = 0; // the latest wish to turn; older ones give way
+  let turned = Promise.resolve(); // every tap on an arrow counts, one after the other
 
   box.className = "show";
   box.tabIndex = -1;
@@ -65,13 +65,19 @@ export default function slideshow(photos, button) {
     return null;
   }
 
-  async function turn(step) {
-    const wish = turning += 1;
+  function turn(step) {
     clearTimeout(timer);
+    turned = turned.then(() => (over ? null : go(step)));
+  }
+
+  async function go(step) {
     const start = !shown ? 1 : step > 0 ? shown.last + 1 : shown.first - 1;
     const made = await sheet(start, step);
-    if (over || wish !== turning) return;
-    if (!made) return stop();
+    if (over) return;
+    if (!made) {
+      stop();
+      return;
+    }
     const before = shown;
     shown = made;
     box.insertBefore(made.element, hint);
@@ -81,6 +87,7 @@ export default function slideshow(photos, button) {
       before.element.classList.remove("seen");
       setTimeout(() => before.element.remove(), 2000);
     }
+    clearTimeout(timer);
     if (!paused) timer = setTimeout(() => turn(1), SHOWN);
   }
 
