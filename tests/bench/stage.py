@@ -100,9 +100,15 @@ class Stage:
         with self.house.database.writing() as session:
             for number, photo in enumerate(ids):
                 width, height = SHAPES[number % len(SHAPES)]
-                day = {"taken_at": FIRST_TAKEN + number // 40 * A_DAY + timedelta(minutes=number % 40), "width": width, "height": height}
+                day = {
+                    "taken_at": FIRST_TAKEN + number // 40 * A_DAY + timedelta(minutes=number % 40),
+                    "width": width,
+                    "height": height,
+                }
                 hash_ = album.key.seal_field("thumbhash", photo, THUMBHASH)
-                session.execute(sa.update(Photo).where(Photo.id == photo), day | {"shown_at": at - A_DAY, "sealed_thumbhash": hash_})
+                session.execute(
+                    sa.update(Photo).where(Photo.id == photo), day | {"shown_at": at - A_DAY, "sealed_thumbhash": hash_}
+                )
                 rows += [{"photo_id": photo} | each for each in pictures[number % len(pictures)]]
             session.execute(sa.insert(Rendition), rows)
         return ids
