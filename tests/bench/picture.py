@@ -28,12 +28,12 @@ def phone_photo(*, interlace: bool = False) -> bytes:
     return plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
 
 
-def landscape(number: int, size: tuple[int, int]) -> Image.Image:
-    """A picture to look at, another one for each number: a sky over a shore, with as much grain as makes JPEGs as large as phones' are."""
+def landscape(number: int, size: tuple[int, int], sigma: float) -> Image.Image:
+    """A picture to look at, another one for each number: a sky over a shore, with so much grain."""
     width, height = size
     hills = pyvips.Image.perlin(width, height, cell_size=height // 3, seed=number)
     waves = pyvips.Image.perlin(width, height, cell_size=height // 24, seed=number + 1)
-    grain = pyvips.Image.gaussnoise(width, height, mean=0, sigma=9, seed=number)
+    grain = pyvips.Image.gaussnoise(width, height, mean=0, sigma=sigma, seed=number)
     down = pyvips.Image.xyz(width, height)[1] / height
     shore = (down + hills * 0.12 > 0.45 + number % 5 * 0.05).ifthenelse(1, 0)
     hour, bands = number * 47 % 90, []

@@ -135,17 +135,17 @@ def _stored(place: Stage, title: str, number: int) -> list[dict[str, object]]:
     """One picture in storage, as rows of its renditions that only lack their photo: about 35 kB small and 300 kB large, as phones' are."""
     album, keys = place.anna.albums[title], dict[str, SealedKey]()
     sealed, rows = Sealed(place.house.storage, album.key, keys), []
-    picture = landscape(number, SHAPES[number % len(SHAPES)])
-    for rendition, edge in ((RenditionName.GRID, 480), (RenditionName.SCREEN, 1920)):
-        small, out = picture.copy(), BytesIO()
-        small.thumbnail((edge, edge))
-        small.save(out, "JPEG", quality=80)
+    shape = SHAPES[number % len(SHAPES)]
+    for rendition, edge, grain in ((RenditionName.GRID, 480, 8), (RenditionName.SCREEN, 1920, 4)):
+        width, height = (side * edge // max(shape) for side in shape)
+        out = BytesIO()
+        landscape(number, (width, height), grain).save(out, "JPEG", quality=80)
         name = f"albums/{album.id}/{new_id()}"
         writer = sealed.create(name)
         writer.write(out.getvalue())
         writer.commit()
         facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": len(out.getvalue())}
-        rows.append({"name": rendition, "mime": "image/jpeg", "width": small.width, "height": small.height} | facts)
+        rows.append({"name": rendition, "mime": "image/jpeg", "width": width, "height": height} | facts)
     return rows
 
 
