@@ -17,6 +17,7 @@ from app.ops import commands, metrics
 from app.rights import views as rights_pages
 from app.security.permissions import Asks
 from app.sharing import views as sharing_pages
+from app.viewing import styleguide
 from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
 from app.web import languages, public
@@ -49,6 +50,8 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         rights_pages,
     ):
         app.register_blueprint(views.pages)
+    if settings.development:
+        app.register_blueprint(styleguide.pages)
     app.context_processor(groups_pages.about_me)
     commands.install(app)
     check_every_route_declares(app)

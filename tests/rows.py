@@ -9,7 +9,7 @@ from app.models import Base
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
-SEEN = {"last_seen_at", "unused_after"}
+SEEN = {"last_seen_at", "unused_after", "visited_at", "new_since"}
 """Columns in which a visit is noted, at most once an hour."""
 
 

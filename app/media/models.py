@@ -67,6 +67,7 @@ class Photo(Base):
         sa.Index("ix_photo_group_id_state_stored", "group_id", "state", "stored"),
         sa.Index("ix_photo_album_id_pair", "album_id", "pair"),
         sa.Index("ix_photo_videos", "album_id", "state", sqlite_where=_IS_VIDEO, postgresql_where=_IS_VIDEO),
+        sa.Index("ix_photo_album_id_state_shown_at", "album_id", "state", "shown_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)

@@ -30,11 +30,22 @@ _ORDER = (Photo.taken_at, Photo.number)
 
 @dataclass(frozen=True)
 class PhotoPage:
-    """One page of an album, in its order; `earlier` and `later` say whether there is more on that side."""
+    """One page of an album, in its order. `place` says where its first photo stands in the whole album, from 1; `previous` and `following`
+    are the photos right before and after it, on the pages beside, if there are any."""
 
     photos: Sequence[Photo]
-    earlier: bool
-    later: bool
+    place: int = 1
+    previous: Photo | None = None
+    following: Photo | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Where a photo stands in its album, from 1, and the ids of the photos before and after it."""
+
+    place: int
+    previous: str | None
+    following: str | None
 
 
 @dataclass(frozen=True)
@@ -48,31 +59,53 @@ class Counts:
 
 
 def photo_page(
-    session: Session, *, album: str, after: str | None = None, before: str | None = None, size: int = PAGE
+    session: Session,
+    *,
+    album: str,
+    after: str | None = None,
+    before: str | None = None,
+    new_since: datetime | None = None,
+    size: int = PAGE,
 ) -> PhotoPage:
-    """The ready photos of an album after or before a photo, or from the beginning. One statement, the same cost at any depth.
+    """The ready photos of an album after or before a photo, or from the beginning: those that could be seen only since `new_since` come
+    first. A few statements at any depth, of which none walks more than one index.
 
     A cursor that is no photo of this album (it was deleted meanwhile) gives an empty page.
     """
-    query = _ready(album).limit(size + 1)
+    cursor = before if before is not None else after
+    if cursor is None:
+        found = _in_order(session, album, new_since=new_since, size=size + 1)
+        return PhotoPage(found[:size], following=found[size] if len(found) > size else None)
+    place, here = _stands_at(session, album=album, photo=cursor, new_since=new_since)
+    if here is None:
+        return PhotoPage([])
+    found = _in_order(session, album, new_since=new_since, size=size + 1, beside=here, backwards=before is not None)
+    shown, beyond = found[:size], found[size] if len(found) > size else None
     if before is not None:
-        query = query.where(sa.tuple_(*_ORDER) < _position(album, before)).order_by(*(column.desc() for column in _ORDER))
-        found = session.scalars(query).all()
-        return PhotoPage(found[:size][::-1], earlier=len(found) > size, later=bool(found))
-    query = query.order_by(*_ORDER)
-    if after is not None:
-        query = query.where(sa.tuple_(*_ORDER) > _position(album, after))
-    found = session.scalars(query).all()
-    return PhotoPage(found[:size], earlier=after is not None and bool(found), later=len(found) > size)
+        return PhotoPage(shown[::-1], place=place - len(shown), previous=beyond, following=here)
+    return PhotoPage(shown, place=place + 1, previous=here, following=beyond)
 
 
-def neighbours(session: Session, photo: Photo) -> tuple[str | None, str | None]:
-    """The ids of the ready photos before and after this one."""
-    here = sa.tuple_(sa.literal(photo.taken_at, sa.DateTime), sa.literal(photo.number))
-    ids = _ready(photo.album_id).with_only_columns(Photo.id).limit(1)
-    before = session.scalars(ids.where(sa.tuple_(*_ORDER) < here).order_by(*(column.desc() for column in _ORDER))).one_or_none()
-    after = session.scalars(ids.where(sa.tuple_(*_ORDER) > here).order_by(*_ORDER)).one_or_none()
-    return before, after
+def neighbours(session: Session, photo: Photo, *, new_since: datetime | None = None) -> Neighbours:
+    """Where a ready photo stands among the others of its album, in the order of `photo_page`."""
+    place, _ = _stands_at(session, album=photo.album_id, photo=photo.id, new_since=new_since)
+    before, after = (
+        _in_order(session, photo.album_id, new_since=new_since, size=1, beside=photo, backwards=backwards)
+        for backwards in (True, False)
+    )
+    return Neighbours(place, *(found[0].id if found else None for found in (before, after)))
+
+
+def count_new(session: Session, *, since: dict[str, datetime]) -> dict[str, int]:
+    """How many photos of each of these albums can be seen only since then."""
+    which = sa.or_(sa.false(), *(sa.and_(Photo.album_id == album, Photo.shown_at > at) for album, at in since.items()))
+    ready = sa.select(Photo.album_id, sa.func.count()).where(Photo.state == PhotoState.READY, which).group_by(Photo.album_id)
+    return dict(session.execute(ready).all())
+
+
+def is_new(photo: Photo, since: datetime | None) -> bool:
+    """Whether a photo can be seen only since then; with nothing to compare with, none is new."""
+    return since is not None and photo.shown_at is not None and photo.shown_at > since
 
 
 def count(session: Session, *, album: str) -> Counts:
@@ -216,5 +249,53 @@ def _ready(album: str) -> sa.Select[Photo]:
     return sa.select(Photo).where(Photo.album_id == album, Photo.state == PhotoState.READY)
 
 
-def _position(album: str, photo: str) -> sa.ScalarSelect[object]:
-    return sa.select(*_ORDER).where(Photo.id == photo, Photo.album_id == album).scalar_subquery()
+def _in_order(
+    session: Session, album: str, *, new_since: datetime | None, size: int, beside: Photo | None = None, backwards: bool = False
+) -> list[Photo]:
+    """Up to `size` ready photos after (or before, the nearest first) a photo, or from the beginning: the new ones, then the others. Two
+    statements where both are asked for, because no index has that order."""
+    parts = [None] if new_since is None else [sa.not_(_seen_before(new_since)), _seen_before(new_since)]
+    if beside is not None and new_since is not None:
+        own = 0 if is_new(beside, new_since) else 1
+        parts = parts[: own + 1][::-1] if backwards else parts[own:]
+    elif backwards:
+        parts = parts[::-1]
+    found: list[Photo] = []
+    for part in parts:
+        if len(found) == size:
+            break
+        query = _ready(album).limit(size - len(found))
+        query = query.order_by(*(column.desc() for column in _ORDER)) if backwards else query.order_by(*_ORDER)
+        if part is not None:
+            query = query.where(part)
+        if beside is not None and part is parts[0]:
+            here = sa.tuple_(sa.literal(beside.taken_at, sa.DateTime), sa.literal(beside.number))
+            query = query.where(sa.tuple_(*_ORDER) < here if backwards else sa.tuple_(*_ORDER) > here)
+        found += session.scalars(query)
+    return found
+
+
+def _stands_at(session: Session, *, album: str, photo: str, new_since: datetime | None) -> tuple[int, Photo | None]:
+    """The place of a photo in the order of `photo_page`, from 1, and the photo itself; None when the album has no such photo."""
+    here = sa.select(*_ORDER).where(Photo.id == photo).scalar_subquery()
+
+    def number(*which: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        return _ready(album).with_only_columns(sa.func.count()).where(*which).scalar_subquery()
+
+    before = sa.tuple_(*_ORDER) < here
+    counts = [number(before)]
+    if new_since is not None:
+        new = sa.not_(_seen_before(new_since))
+        counts += [number(before, new), number(new)]
+    row = session.execute(sa.select(Photo, *counts).where(Photo.id == photo, Photo.album_id == album)).one_or_none()
+    if row is None:
+        return 0, None
+    found, before_it, *of_new = row
+    if not of_new:
+        return before_it + 1, found
+    new_before_it, all_new = of_new
+    return (new_before_it if is_new(found, new_since) else all_new + before_it - new_before_it) + 1, found
+
+
+def _seen_before(since: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(Photo.shown_at.is_(None), Photo.shown_at <= since)

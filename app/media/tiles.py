@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass
+from datetime import datetime
 
 from flask import url_for
 
@@ -19,11 +20,14 @@ LONG_EDGE = {RenditionName.GRID: 480, RenditionName.SCREEN: 1920}
 @dataclass(frozen=True)
 class Tile:
     """One photo on a page. `width` and `height` are the whole photo's, in pixels; `thumbhash` is base64; `caption`, `save` may be empty.
-    `play` is where a video is played from, and `seconds` how long it is; both are empty for a picture."""
+    `play` is where a video is played from, and `seconds` how long it is; both are empty for a picture. `place` is where it stands among
+    the `count` photos of its album, from 1 (0: alone, as a cover), and `day` when it was taken, where that may be said."""
 
     id: str
     href: str
-    number: int
+    place: int
+    count: int
+    day: datetime | None
     width: int
     height: int
     thumbhash: str
@@ -37,9 +41,19 @@ class Tile:
     seconds: int
 
 
-def tile(photo: Photo, key: AlbumKey, asks: Asks, *, page: str | None = None, save: bool = False) -> Tile:
-    """A ready photo for the viewer of this request; `page` is the cursor of the page it stands on, so that Back finds it again, and `save`
-    says whether it comes with an address to save it from."""
+def tile(
+    photo: Photo,
+    key: AlbumKey,
+    asks: Asks,
+    *,
+    page: str | None = None,
+    save: bool = False,
+    place: int = 0,
+    count: int = 0,
+    dated: bool = False,
+) -> Tile:
+    """A ready photo for the viewer of this request; `page` is the cursor of the page it stands on, so that Back finds it again, `save`
+    says whether it comes with an address to save it from, and `dated` whether its day may be said."""
     assert photo.width is not None and photo.height is not None and photo.sealed_thumbhash is not None
     if asks is Asks.MEMBER:
         href = url_for("viewing.photo", photo=photo.id, after=page)
@@ -48,7 +62,9 @@ def tile(photo: Photo, key: AlbumKey, asks: Asks, *, page: str | None = None, sa
     return Tile(
         id=photo.id,
         href=href,
-        number=photo.number,
+        place=place,
+        count=count,
+        day=photo.taken_at if dated else None,
         width=photo.width,
         height=photo.height,
         thumbhash=base64.b64encode(key.open_field("thumbhash", photo.id, photo.sealed_thumbhash)).decode("ascii"),

@@ -21,6 +21,9 @@ SAME_TAP = timedelta(minutes=10)
 DEVICE_UNUSED = timedelta(days=90)
 DEVICE_LASTS = timedelta(days=365)
 
+VISIT = timedelta(hours=1)
+"""A guest who comes back to an album after that long begins another visit."""
+
 FORGOTTEN_AFTER = timedelta(days=90)
 """How long a person's name is kept when nothing is shared with them any more."""
 
@@ -95,6 +98,12 @@ def sight(grants: Sequence[tuple[GrantState, datetime]]) -> Sight:
 def device_live(*, expires_at: datetime, unused_after: datetime, ended_at: datetime | None, at: datetime) -> bool:
     """A device ends when it is removed, when nobody has used it for long, and in any case after a year."""
     return ended_at is None and at < expires_at and at < unused_after
+
+
+def new_since(*, visited_at: datetime | None, new_since: datetime | None, at: datetime) -> datetime | None:
+    """Since when photos are new to a guest who looks at an album now: since the last visit if another begins, else still since the one
+    before. None on the first visit, when everything would be."""
+    return visited_at if visited_at is not None and at - visited_at >= VISIT else new_since
 
 
 def forgotten_at(*, shared_at: datetime, ends: Sequence[datetime]) -> datetime:

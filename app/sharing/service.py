@@ -56,12 +56,15 @@ class Shared:
 
 @dataclass(frozen=True)
 class SharedAlbum:
-    """An album as a guest may see it: until when, whether it may be saved, and who shared it."""
+    """An album as a guest may see it: until when, whether it may be saved, and who shared it. `visited_at` is when the people of this
+    device were here last, and `new_since` the end of the visit before; both are empty at first."""
 
     album: OpenAlbum
     until: datetime
     may_save: bool
     sender: str
+    visited_at: datetime | None
+    new_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -417,6 +420,17 @@ def note_visit(session: Session, *, cookie: bytes, at: datetime) -> None:
     )
 
 
+def note_visit_of_album(session: Session, viewer: Device, *, album: str, at: datetime) -> None:
+    """Note that the people of this device begin to look at an album: what has come since they were here last is new to them. Of two
+    requests at once only one begins the visit."""
+    long_ago = sa.or_(Grant.visited_at.is_(None), Grant.visited_at <= at - rules.VISIT)
+    session.execute(
+        sa.update(Grant)
+        .where(Grant.album_id == album, Grant.guest_id.in_(viewer.guests), *live_grant(at), long_ago)
+        .values(new_since=Grant.visited_at, visited_at=at)
+    )
+
+
 def find_link(session: Session, *, token: str, tokens: Tokens) -> Link:
     """The link behind an address, in any state, with its guest. Raises `NotVisible` when we never made it."""
     digest = tokens.digest(Purpose.LINK, token)
@@ -643,7 +657,12 @@ def _grants(session: Session, *which: sa.ColumnElement[bool]) -> list[tuple[Gran
 def _shared_album(grants: Sequence[tuple[Grant, str]], master: MasterKey) -> SharedAlbum:
     longest, sender = max(grants, key=lambda row: row[0].expires_at)
     return SharedAlbum(
-        open_album(longest.album, master=master), longest.expires_at, any(grant.may_save for grant, _ in grants), sender
+        open_album(longest.album, master=master),
+        longest.expires_at,
+        any(grant.may_save for grant, _ in grants),
+        sender,
+        visited_at=max((grant.visited_at for grant, _ in grants if grant.visited_at), default=None),
+        new_since=max((grant.new_since for grant, _ in grants if grant.new_since), default=None),
     )
 
 

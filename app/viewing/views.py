@@ -5,6 +5,7 @@ same few functions here.
 """
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -21,14 +22,15 @@ from app.ingest import service as ingest
 from app.media import service as media
 from app.media.forms import CaptionForm
 from app.media.models import Photo, PhotoState, RenditionName
-from app.media.tiles import address, tile
+from app.media.tiles import Tile, address, tile
 from app.security.permissions import Action, Asks
+from app.sharing import rules
 from app.sharing import service as sharing
 from app.web.access import allow
 from app.web.errors import wants_json
 from app.web.i18n import local
 from app.web.session import house, session
-from app.web.viewer import device, member
+from app.web.viewer import device, member, note_visit
 
 pages = Blueprint("viewing", __name__)
 
@@ -129,8 +131,9 @@ def shared() -> str:
     whose = request.args.get("whose")
     found = sharing.list_shared(session(), device(), master=house().master, at=house().clock.now(), guest=whose)
     by_id = {each.album.id: each for each in found}
+    new = media.count_new(session(), since={each.album.id: each.visited_at for each in found if each.visited_at})
     cards = [
-        card | {"until": by_id[card["id"]].until, "sender": by_id[card["id"]].sender}
+        card | {"until": by_id[card["id"]].until, "sender": by_id[card["id"]].sender, "new": new.get(card["id"], 0)}
         for card in _cards([each.album for each in found], Asks.DEVICE)
     ]
     people = [
@@ -143,8 +146,8 @@ def shared() -> str:
 @pages.get("/shared/<album>")
 @allow(Action.SEE_SHARED)
 def shared_album(album: str) -> Response:
-    seen = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=house().clock.now())
-    page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save)
+    seen, new_since = _look_at_shared(album)
+    page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save, new_since=new_since)
     if page is None:
         return redirect(url_for(".shared_album", album=album), 302)
     return make_response(render_template("viewing/album_guest.html", album=_about(seen.album), page=page, grant=_grant(seen)))
@@ -153,46 +156,98 @@ def shared_album(album: str) -> Response:
 @pages.get("/shared/<album>/<photo>")
 @allow(Action.SEE_SHARED)
 def shared_photo(album: str, photo: str) -> str:
-    seen = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=house().clock.now())
+    seen, new_since = _look_at_shared(album)
     row = media.get_photo_of_album(session(), album=album, photo=photo)
     return render_template(
         "viewing/photo_guest.html",
         grant=_grant(seen),
         save=address(row.id, RenditionName.FULL, Asks.DEVICE, save=True) if seen.may_save else None,
-        **_photo_facts(row, seen.album, Asks.DEVICE),
+        **_photo_facts(row, seen.album, Asks.DEVICE, new_since=new_since),
     )
+
+
+def _look_at_shared(album: str) -> tuple[sharing.SharedAlbum, datetime | None]:
+    """The album of an address, for the device that asks, and since when photos in it are new to its people. Notes the visit."""
+    at = house().clock.now()
+    seen = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=at)
+    viewer = device()
+    note_visit(
+        seen.visited_at or datetime.min.replace(tzinfo=UTC),
+        at,
+        lambda write: sharing.note_visit_of_album(write, viewer, album=album, at=at),
+    )
+    return seen, rules.new_since(visited_at=seen.visited_at, new_since=seen.new_since, at=at)
 
 
 # --- what both are made of -------------------------------------------------------------------------------------------
 
 
-def _photo_page(album: OpenAlbum, asks: Asks, *, save: bool = False) -> tuple[dict[str, Any] | None, media.Counts]:
+def _photo_page(
+    album: OpenAlbum, asks: Asks, *, save: bool = False, new_since: datetime | None = None
+) -> tuple[dict[str, Any] | None, media.Counts]:
     """The page of an album that the address asks for, and the album's counts. No page at all when its cursor is gone: then the
     album is shown from its beginning."""
     after, before = request.args.get("after") or None, request.args.get("before") or None
-    found = media.photo_page(session(), album=album.id, after=after, before=before)
+    found = media.photo_page(session(), album=album.id, after=after, before=before, new_since=new_since)
     counts = media.count(session(), album=album.id)
     if not found.photos and (after or before):
         return None, counts
-    tiles = [tile(photo, album.key, asks, page=after, save=save) for photo in found.photos]
+    dated = _says_days(album, asks)
+    tiles = [
+        tile(photo, album.key, asks, page=after, save=save, place=place, count=counts.ready, dated=dated)
+        for place, photo in enumerate(found.photos, start=found.place)
+    ]
     return {
-        "tiles": tiles,
+        "days": _days(found, tiles, new_since=new_since, dated=dated),
+        "place": found.place,
+        "has_new": new_since is not None,
+        "new_since": new_since if dated and new_since and local(new_since).date() != local(house().clock.now()).date() else None,
         "count": counts.ready,
         "videos": counts.videos,
         "removed": sorted({kind for photo in found.photos for kind in photo.removed}),
-        "earlier": _turn(asks, album.id, before=found.photos[0].id) if found.earlier else None,
-        "later": _turn(asks, album.id, after=found.photos[-1].id) if found.later else None,
+        "earlier": _turn(asks, album.id, before=found.photos[0].id) if found.previous else None,
+        "later": _turn(asks, album.id, after=found.photos[-1].id) if found.following else None,
     }, counts
 
 
-def _photo_facts(photo: Photo, album: OpenAlbum, asks: Asks) -> dict[str, Any]:
+def _days(found: media.PhotoPage, tiles: list[Tile], *, new_since: datetime | None, dated: bool) -> list[dict[str, Any]]:
+    """A page under its headings: what is new, then day by day. `again` and `goes_on` say that the page before or after has more under the
+    same heading. Where days are not said there is one heading at most for what is not new."""
+
+    def under(photo: Photo | None) -> tuple[bool, date | None] | None:
+        if photo is None:
+            return None
+        new = media.is_new(photo, new_since)
+        return new, photo.taken_at.date() if dated and not new else None
+
+    together = groupby(zip(found.photos, tiles, strict=True), key=lambda pair: under(pair[0]))
+    days = [(heading, [each for _, each in pairs]) for heading, pairs in together if heading is not None]
+    return [
+        {
+            "new": new,
+            "day": of_day[0].day if day else None,
+            "again": number == 0 and under(found.previous) == (new, day),
+            "goes_on": number == len(days) - 1 and under(found.following) == (new, day),
+            "tiles": of_day,
+        }
+        for number, ((new, day), of_day) in enumerate(days)
+    ]
+
+
+def _says_days(album: OpenAlbum, asks: Asks) -> bool:
+    """Whether the viewer may know when the photos of an album were taken."""
+    return asks is Asks.MEMBER or not album.row.hides_days
+
+
+def _photo_facts(photo: Photo, album: OpenAlbum, asks: Asks, *, new_since: datetime | None = None) -> dict[str, Any]:
     """One photo with the way back and to its neighbours; all of them keep the cursor of the page they came from."""
     after = request.args.get("after")
+    beside, count = media.neighbours(session(), photo, new_since=new_since), media.count(session(), album=album.id).ready
     previous, following = (
-        None if each is None else _photo_address(asks, album.id, each, after) for each in media.neighbours(session(), photo)
+        None if each is None else _photo_address(asks, album.id, each, after) for each in (beside.previous, beside.following)
     )
     return {
-        "photo": tile(photo, album.key, asks, page=after),
+        "photo": tile(photo, album.key, asks, page=after, place=beside.place, count=count, dated=_says_days(album, asks)),
         "album": _about(album) | {"href": _turn(asks, album.id)},
         "previous": previous,
         "next": following,

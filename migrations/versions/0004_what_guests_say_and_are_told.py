@@ -53,6 +53,7 @@ def upgrade() -> None:
     for table, name, kind, default in COLUMNS:
         op.add_column(table, sa.Column(name, kind, nullable=default is None, server_default=default))
     op.execute("UPDATE photo SET shown_at = changed_at WHERE state = 'ready'")
+    op.create_index("ix_photo_album_id_state_shown_at", "photo", ["album_id", "state", "shown_at"])
     for table, name, other in REFERENCES:
         with op.batch_alter_table(table) as altered:
             altered.add_column(sa.Column(name, sa.Text(), nullable=True))
@@ -195,6 +196,7 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM activity WHERE kind IN {NEW_KINDS}")
     op.execute("DELETE FROM link WHERE kind <> 'sent'")
     op.execute("UPDATE photo SET state = 'refused', reason = 'not-safe' WHERE state IN ('awaiting', 'held')")
+    op.drop_index("ix_photo_album_id_state_shown_at", "photo")
     for table, name, other in REFERENCES:
         op.drop_index(f"ix_{table}_{name}", table)
         with op.batch_alter_table(table) as altered:

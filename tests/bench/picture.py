@@ -28,6 +28,22 @@ def phone_photo(*, interlace: bool = False) -> bytes:
     return plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
 
 
+def landscape(number: int, size: tuple[int, int], sigma: float) -> Image.Image:
+    """A picture to look at, another one for each number: a sky over a shore, with so much grain."""
+    width, height = size
+    hills = pyvips.Image.perlin(width, height, cell_size=height // 3, seed=number)
+    waves = pyvips.Image.perlin(width, height, cell_size=height // 24, seed=number + 1)
+    grain = pyvips.Image.gaussnoise(width, height, mean=0, sigma=sigma, seed=number)
+    down = pyvips.Image.xyz(width, height)[1] / height
+    shore = (down + hills * 0.12 > 0.45 + number % 5 * 0.05).ifthenelse(1, 0)
+    hour, bands = number * 47 % 90, []
+    for sky, sand in zip((70 + hour, 120 + hour // 2, 190 - hour), (150 - hour, 130 - hour // 2, 90 - hour // 3), strict=True):
+        band = (sky + down * 110) * (1 - shore) + (sand + down * 50) * shore
+        bands.append(band + hills * 28 + waves * 34 * (0.25 + shore) + grain)
+    image = bands[0].bandjoin(bands[1:]).cast("uchar")
+    return Image.frombytes("RGB", size, image.write_to_memory())
+
+
 @cache
 def iphone_photo() -> bytes:
     """The same with the profile of an iPhone, whose photos are in Display-P3."""

@@ -1,11 +1,13 @@
 """The stage: a real instance in a folder of its own, with Anna's family in it, and the server that runs it when it is needed."""
 
+import base64
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,8 +19,12 @@ from app.media import service as media
 from app.media.models import Photo, PhotoKind, PhotoState, Rendition, RenditionName
 from app.ops.migrate import migrate
 from app.storage.sealed import Sealed, SealedKey
+from tests.bench.picture import landscape
 from tests.conftest import PASSWORD, Family, found
 from tests.server import Browser, Server
+
+SHAPES = ((1920, 1440), (1440, 1920), (1920, 1080), (1600, 1600))
+THUMBHASH = base64.b64decode("YJqGPQw7sFlslqhFafSE+Q6oJ1h2iHB2Rw==")
 
 FIRST_TAKEN = datetime(2026, 8, 1, 9)
 A_DAY = timedelta(days=1)
@@ -85,6 +91,28 @@ class Stage:
         with self.house.database.writing() as session:
             session.execute(sa.insert(Rendition), rows)
 
+    def hang(self, title: str, photos: int) -> list[str]:
+        """An album of photos that can be looked at: pictures of four shapes, forty a day. They share a few stored files, so that many are
+        hung quickly; a browser still asks for each of them."""
+        ids, album, at = self.fill(title, photos), self.anna.albums[title], self.house.clock.now()
+        pictures = [_stored(self, title, number) for number in range(2 * len(SHAPES))]
+        rows = []
+        with self.house.database.writing() as session:
+            for number, photo in enumerate(ids):
+                width, height = SHAPES[number % len(SHAPES)]
+                day = {
+                    "taken_at": FIRST_TAKEN + number // 40 * A_DAY + timedelta(minutes=number % 40),
+                    "width": width,
+                    "height": height,
+                }
+                hash_ = album.key.seal_field("thumbhash", photo, THUMBHASH)
+                session.execute(
+                    sa.update(Photo).where(Photo.id == photo), day | {"shown_at": at - A_DAY, "sealed_thumbhash": hash_}
+                )
+                rows += [{"photo_id": photo} | each for each in pictures[number % len(pictures)]]
+            session.execute(sa.insert(Rendition), rows)
+        return ids
+
     @contextmanager
     def serving(self) -> Iterator[Server]:
         """`flask serve` on this instance, stopped in good order afterwards."""
@@ -101,6 +129,24 @@ class Stage:
         if answer.status != 303:
             raise RuntimeError(f"signing in was answered with {answer.status}")
         return browser
+
+
+def _stored(place: Stage, title: str, number: int) -> list[dict[str, object]]:
+    """One picture in storage, as rows of its renditions that only lack their photo: about 35 kB small and 300 kB large, as phones' are."""
+    album, keys = place.anna.albums[title], dict[str, SealedKey]()
+    sealed, rows = Sealed(place.house.storage, album.key, keys), []
+    shape = SHAPES[number % len(SHAPES)]
+    for rendition, edge, grain in ((RenditionName.GRID, 480, 8), (RenditionName.SCREEN, 1920, 4)):
+        width, height = (side * edge // max(shape) for side in shape)
+        out = BytesIO()
+        landscape(number, (width, height), grain).save(out, "JPEG", quality=80)
+        name = f"albums/{album.id}/{new_id()}"
+        writer = sealed.create(name)
+        writer.write(out.getvalue())
+        writer.commit()
+        facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": len(out.getvalue())}
+        rows.append({"name": rendition, "mime": "image/jpeg", "width": width, "height": height} | facts)
+    return rows
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tests.browser.conftest import Phone, photos, send_in
 from tests.browser.server import Instance
 from tests.conftest import Family
 
-MOST_REQUESTS = 6
+MOST_REQUESTS = 7
 MOST_BYTES = 60_000
 SLOW = {"offline": False, "latency": 400, "downloadThroughput": 400_000 / 8, "uploadThroughput": 400_000 / 8}
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from app.security.viewer import Role
 from app.web.i18n import CHOSEN, LANGUAGES
 from tests.browser import pictures
 from tests.browser.conftest import PHONE, Phone, album_address, end_by_date, new_family, photos, send_in, tap
-from tests.browser.server import Instance
+from tests.browser.server import Instance, serving
 from tests.conftest import Colleague, Family, share_as
 
 AAA = ["color-contrast-enhanced"]
@@ -303,6 +304,34 @@ def test_nothing_on_an_album_page_moves_while_photos_come_in(phone: Phone, cast:
         image.scroll_into_view_if_needed()
         page.wait_for_function("(image) => image.complete && image.naturalWidth > 0", arg=image.element_handle())
     assert page.evaluate("window.moved || 0") == 0
+
+
+@pytest.mark.slow
+def test_the_page_of_components(phone: Phone, tmp_path: Path) -> None:
+    with serving(tmp_path, KINFOLD_DEVELOPMENT="yes") as server:
+        page = phone(at=server)
+        page.goto("/styleguide")
+        look_over(page)
+
+
+@pytest.mark.parametrize("who", ["member", "guest"])
+def test_in_forced_colours_everything_keeps_its_edge(phone: Phone, cast: Cast, who: str) -> None:
+    if who == "member":
+        page, address = phone(member=cast.smiths.cookie, forced_colors="active"), cast.member("Brittany 2026")
+    else:
+        page, address = phone(device=cast.smiths.people["Rose"].cookie, forced_colors="active"), cast.guest("Brittany 2026")
+    page.goto(address)
+    for part in (".button", ".tile"):
+        assert page.locator(part).first.evaluate("(each) => parseFloat(getComputedStyle(each).borderTopWidth)") > 0, part
+
+
+def test_on_paper_there_is_nothing_to_tap(phone: Phone, cast: Cast) -> None:
+    page = phone(device=cast.smiths.people["Rose"].cookie)
+    page.goto(cast.guest("Brittany 2026"))
+    page.emulate_media(media="print")
+    expect(page.get_by_role("heading", name="Brittany 2026")).to_be_visible()
+    assert page.locator(".tile img").evaluate_all("(all) => all.every((each) => getComputedStyle(each).objectFit === 'contain')")
+    expect(page.locator(".bar, .button, .foot").locator("visible=true")).to_have_count(0)
 
 
 def look_over(page: Page, *, guest: bool = False) -> None:

@@ -23,8 +23,8 @@ NOON = datetime(2026, 8, 3, 12, 0)
 
 def shown(page: str) -> list[str]:
     """The photos of a page, in its order."""
-    tiles = page.split('<ul class="grid')[1].split("</ul>")[0]
-    return [part.split("?")[0].split('"')[0].rpartition("/")[2] for part in tiles.split('<a href="')[1:]]
+    lists = [part.split("</ul>")[0] for part in page.split('<ul class="grid')[1:]]
+    return [link.split("?")[0].split('"')[0].rpartition("/")[2] for tiles in lists for link in tiles.split('<a href="')[1:]]
 
 
 @contextmanager
@@ -139,15 +139,18 @@ def test_an_album_page_asks_the_same_few_things_however_much_there_is(
         assert len(asked) <= 6, "\n".join(asked)
         return len(asked)
 
-    empty = {cost(anna, f"/albums/{album}")}, {cost(rose, f"/shared/{album}")}
+    first = [cost(anna, f"/albums/{album}")], [cost(rose, f"/shared/{album}")]
     photos = [smiths.photo("Cost", NOON) for _ in range(9)]
     for name in ("Jim", "June"):
         smiths.share("Cost", name)
-    empty[0].add(cost(anna, f"/albums/{album}"))
-    empty[0].add(cost(anna, f"/albums/{album}?after={photos[2]}"))
-    empty[1].add(cost(rose, f"/shared/{album}"))
-    empty[1].add(cost(rose, f"/shared/{album}?before={photos[7]}"))
-    assert list(map(len, empty)) == [1, 1], f"the number of statements changes: {empty}"
+    first[0].append(cost(anna, f"/albums/{album}"))
+    first[1].append(cost(rose, f"/shared/{album}"))
+    assert [max(costs) - min(costs) for costs in first] == [0, 0], f"the number of statements changes: {first}"
+    further = [
+        cost(rose, f"/shared/{album}?{turn}") for turn in (f"after={photos[2]}", f"before={photos[7]}", f"after={photos[6]}")
+    ]
+    assert further == [first[1][0] + 1] * 3, "where a page begins is one more question"
+    cost(anna, f"/albums/{album}?after={photos[2]}")
 
 
 def test_an_album_page_stays_cheap_while_photos_are_prepared_and_refused(
@@ -199,7 +202,7 @@ def test_a_caption_is_written_changed_and_taken_away(
     assert 'alt="High tide"' in rose.get(f"/shared/{brittany}").text
     anna.send(f"/photos/{photo}/caption", caption=" ")
     page = rose.get(f"/shared/{brittany}/{photo}").text
-    assert "figcaption" not in page and 'alt="Photo 1"' in page
+    assert "figcaption" not in page and 'alt="Photo 1 of 3, ' in page
     refused_with(anna.send(f"/photos/{photo}/caption", json=True, caption="x" * 501), 400, "caption-too-long")
 
 
@@ -257,11 +260,89 @@ def test_numbers_are_not_given_twice_after_deleting_in_the_middle(cast: Family, 
 # --- what a page says
 
 
-def test_a_guests_page_tells_no_date_of_a_photo_and_no_file_name(cast: Family, rose: LintingClient, brittany: str) -> None:
+def tells_no_date(page: str) -> bool:
+    """Whether neither page nor any address in it says when, or from what file."""
+    return not any(sign in page for sign in ("IMG_", "August", "2026-08", "12:00", "Monday"))
+
+
+def test_days_that_are_hidden_are_nowhere_on_a_guests_pages(
+    cast: Family, rose: LintingClient, anna: LintingClient, brittany: str
+) -> None:
     photo = cast.photo(BRITTANY, NOON)
-    for address in (f"/shared/{brittany}", f"/shared/{brittany}/{photo}", "/shared"):
-        page = rose.get(address).text
-        assert "IMG_" not in page and "August" not in page and "2026-08" not in page and "12:00" not in page
+    pages = (f"/shared/{brittany}", f"/shared/{brittany}?after={photo}", f"/shared/{brittany}/{photo}")
+    assert not any(tells_no_date(rose.get(page, follow_redirects=True).text) for page in (pages[0], pages[2]))
+    assert tells_no_date(rose.get("/shared").text)
+    anna.send(f"/albums/{brittany}/edit", title=BRITTANY, choices="y", hides_days="y")
+    assert all(tells_no_date(rose.get(page).text) for page in pages)
+    assert 'alt="Photo 1 of 4"' in rose.get(pages[0]).text and "Photo 1 of 4" in rose.get(pages[2]).text
+    assert "Monday 3 August" in anna.get(f"/albums/{brittany}").text, "members still see them"
+
+
+def headings(page: str) -> list[str]:
+    return [part.split("</h2>")[0].split(">")[-1].strip() for part in page.split('<section class="of-day')[1:] if "<h2" in part]
+
+
+def test_photos_stand_under_their_days(smiths: Family, browser_of: Callable[..., LintingClient]) -> None:
+    album = smiths.album("Days").id
+    for number in (0, 1, 24, 25, 26):
+        smiths.photo("Days", NOON + timedelta(hours=number))
+    rose = browser_of(device=smiths.share("Days", "Rose").cookie)
+    page = rose.get(f"/shared/{album}").text
+    assert headings(page) == ["Monday 3 August", "Tuesday 4 August"]
+    assert 'alt="Photo 3 of 5, Tuesday 4 August"' in page
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_day_that_goes_on_says_so_on_both_pages(smiths: Family, browser_of: Callable[..., LintingClient]) -> None:
+    album = smiths.album("Days").id
+    photos = [smiths.photo("Days", NOON + timedelta(minutes=number)) for number in range(6)]
+    anna = browser_of(member=smiths.cookie)
+    first, second = anna.get(f"/albums/{album}").text, anna.get(f"/albums/{album}?after={photos[3]}").text
+    assert "goes-on" in first and "goes-on" not in second
+    assert 'class="again"' in second and 'class="again"' not in first
+    assert 'data-place="5"' in second and 'alt="Photo 5 of 6, Monday 3 August"' in second
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("hides_days", [False, True])
+def test_what_is_new_since_the_last_visit_comes_first(
+    smiths: Family, browser_of: Callable[..., LintingClient], clock: HandClock, hides_days: bool
+) -> None:
+    album = smiths.album("News").id
+    if hides_days:
+        browser_of(member=smiths.cookie).send(f"/albums/{album}/edit", title="News", choices="y", hides_days="y")
+    old = [smiths.photo("News", NOON + timedelta(minutes=10 * number)) for number in range(6)]
+    rose = browser_of(device=smiths.share("News", "Rose").cookie)
+    show(smiths, old, clock.now())
+    assert shown(rose.get(f"/shared/{album}").text) == old[:4], "nothing is new at the first visit"
+    clock.move(timedelta(days=3))
+    new = [smiths.photo("News", NOON + timedelta(minutes=minutes)) for minutes in (5, 15, 25, 35, 45)]
+    show(smiths, new, clock.now())
+    assert "5 new" in rose.get("/shared").text
+    for _ in range(2):  # a reload is the same visit
+        page = rose.get(f"/shared/{album}").text
+        assert shown(page) == new[:4]
+        assert ("New since you were here last" if hides_days else "New since Sunday 22 November") in headings(page)[0]
+    assert "new</strong>" not in rose.get("/shared").text
+    order = [*new, *old]
+    for start in range(4, 11, 4):
+        page = rose.get(f"/shared/{album}?after={order[start - 1]}").text
+        assert shown(page) == order[start : start + 4]
+        assert f'data-place="{start + 1}"' in page
+    assert shown(rose.get(f"/shared/{album}?before={order[6]}").text) == order[2:6], (
+        "from what was there before back to what is new"
+    )
+    photo = rose.get(f"/shared/{album}/{new[4]}").text
+    assert f"/{old[0]}" in photo.split('rel="next"')[1] and "5 of 11" in photo
+    clock.move(timedelta(hours=2))
+    in_order = [old[0], new[0], old[1], new[1]]
+    assert shown(rose.get(f"/shared/{album}").text) == in_order, "at the next visit they have been seen"
+
+
+def show(family: Family, photos: list[str], at: datetime) -> None:
+    """Say since when these photos can be seen."""
+    with family.house.database.writing() as session:
+        session.execute(sa.update(Photo).where(Photo.id.in_(photos)).values(shown_at=at))
 
 
 def test_roses_pages_say_until_when_and_from_whom(rose: LintingClient, brittany: str) -> None:
@@ -275,7 +356,7 @@ def test_photos_have_their_shape_before_they_load(rose: LintingClient, brittany:
     page = rose.get(f"/shared/{brittany}").text
     assert page.count('width="64" height="48"') == 3
     assert page.count("data-thumbhash") == 3
-    assert page.count('loading="lazy"') == 3
+    assert page.count('loading="lazy"') == 0 and page.count('fetchpriority="high"') == 1, "the first few wait for nothing"
 
 
 def test_annas_page_says_who_can_see_the_album(anna: LintingClient, cast: Family, clock: HandClock) -> None:

@@ -107,3 +107,32 @@ def test_a_first_visitor_finds_an_empty_house_that_says_what_to_do(
     browser = browser_of(member=smiths.cookie)
     assert "Your first album" in browser.get("/albums").text
     assert "Nobody yet" in browser.get("/people").text
+
+
+CHOICES = ("hides_days", "shows_answers", "takes_voice", "asks_first")
+
+
+def chosen(family: Family) -> set[str]:
+    with family.house.database.reading() as session:
+        album = session.get_one(Album, family.albums[BRITTANY].id)
+        return {name for name in CHOICES if getattr(album, name)}
+
+
+def test_what_the_owners_of_an_album_choose_is_kept_and_shown(cast: Family, anna: LintingClient, brittany: str) -> None:
+    assert chosen(cast) == {"asks_first"}
+    for wanted in (set(CHOICES), {"takes_voice"}, set()):
+        anna.send(f"/albums/{brittany}/edit", title=BRITTANY, choices="y", **dict.fromkeys(wanted, "y"))
+        assert chosen(cast) == wanted
+        page = anna.get(f"/albums/{brittany}/edit").text
+        assert {name for name in CHOICES if f'id="{name}" value="y" checked' in page} == wanted
+
+
+def test_a_form_that_does_not_ask_for_choices_changes_none(cast: Family, anna: LintingClient, brittany: str) -> None:
+    anna.send(f"/albums/{brittany}/edit", title="Brittany", description="By the sea")
+    assert chosen(cast) == {"asks_first"}
+
+
+def test_a_mistake_loses_no_choice(cast: Family, anna: LintingClient, brittany: str) -> None:
+    page = anna.send(f"/albums/{brittany}/edit", title="", choices="y", hides_days="y").text
+    assert 'id="hides_days" value="y" checked' in page and 'id="asks_first" value="y" checked' not in page
+    assert chosen(cast) == {"asks_first"}

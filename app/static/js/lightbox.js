@@ -1,7 +1,8 @@
-// Shows one photo full screen and lets the finger swipe to the next. The links of the grid stay what they are: the address
-// follows the photo, so that "back" closes, and reloading shows the photo's own page.
+// Shows one photo full screen and lets the finger swipe to the next, through the whole album. The links of the grid stay what they are:
+// the address follows the photo, so that "back" closes, and reloading shows the photo's own page.
 import PhotoSwipe from "../vendor/photoswipe/photoswipe.esm.min.js";
 import fresh from "./fresh.js";
+import { at, find } from "./leaves.js";
 
 const CONTROLS = 80; // pixels at the bottom of a video that are its own
 
@@ -30,20 +31,33 @@ function slide(link) {
   };
 }
 
+// What stands in for a photo whose page is not here yet.
+function waiting() {
+  return { type: "waiting", width: innerWidth, height: innerHeight };
+}
+
+function film({ play, src, alt, width, height }) {
+  const video = Object.assign(document.createElement("video"), {
+    className: "pswp__film", controls: true, playsInline: true, preload: "none", poster: src, src: play, width, height,
+  });
+  video.setAttribute("aria-label", alt);
+  return video;
+}
+
 function word(text) {
   const span = document.createElement("span");
   span.textContent = text;
   return span.outerHTML;
 }
 
-function open(grid, links, index) {
-  const words = grid.dataset;
+function open(photos, opened) {
+  const words = photos.dataset;
   const pswp = new PhotoSwipe({
-    dataSource: links.map(slide),
-    index: index,
+    index: opened.dataset.place - 1,
     loop: false,
-    counter: false,
+    counter: true,
     zoom: false,
+    wheelToZoom: true,
     bgOpacity: 1,
     errorMsg: words.gone,
     closeTitle: words.close,
@@ -53,33 +67,40 @@ function open(grid, links, index) {
     arrowNextTitle: words.next,
     arrowNextSVG: word(words.next),
   });
-  const current = () => links[pswp.currIndex];
+  const current = () => at(pswp.currIndex + 1);
+
+  pswp.addFilter("numItems", () => Number(words.count));
+  pswp.addFilter("itemData", (_, index) => {
+    const link = at(index + 1);
+    if (link) return slide(link);
+    find(index + 1).then((found) => {
+      if (found && !pswp.isDestroying) pswp.refreshSlideContent(index);
+    });
+    return waiting();
+  });
 
   // A video is itself, with its own controls; a swipe over them is theirs. Out of sight it stops.
   pswp.on("contentLoad", (event) => {
     const { content } = event;
-    if (content.type !== "film") return;
+    if (content.type === "image") return;
     event.preventDefault();
-    const { play, src, alt, width, height } = content.data;
-    content.element = Object.assign(document.createElement("video"), {
-      className: "pswp__film", controls: true, playsInline: true, preload: "none", poster: src, src: play, width, height,
-    });
-    content.element.setAttribute("aria-label", alt);
+    content.element = content.type === "film" ? film(content.data) : document.createElement("div");
     content.state = "loaded";
     content.onLoaded();
   });
   pswp.on("contentDeactivate", ({ content }) => { if (content.type === "film") content.element.pause(); });
   pswp.on("pointerDown", (event) => {
-    const film = event.originalEvent.target.closest(".pswp__film");
-    if (film && event.originalEvent.clientY > film.getBoundingClientRect().bottom - CONTROLS) event.preventDefault();
+    const video = event.originalEvent.target.closest(".pswp__film");
+    if (video && event.originalEvent.clientY > video.getBoundingClientRect().bottom - CONTROLS) event.preventDefault();
   });
 
   pswp.on("uiRegister", () => {
     pswp.ui.registerElement({
       name: "save", tagName: "a", className: "word", order: 8, isButton: true, html: word(words.saveWord), title: words.saveWord,
       onInit: (button) => pswp.on("change", () => {
-        button.href = current().dataset.save || "";
-        button.hidden = !current().dataset.save;
+        const link = current();
+        button.hidden = !(link && link.dataset.save);
+        if (!button.hidden) button.href = link.dataset.save;
       }),
     });
     pswp.ui.registerElement({
@@ -87,7 +108,7 @@ function open(grid, links, index) {
       onInit: (line) => {
         line.dir = "auto";
         line.setAttribute("role", "status");
-        pswp.on("change", () => { line.textContent = current().dataset.caption || ""; });
+        pswp.on("change", () => { line.textContent = (current() && current().dataset.caption) || ""; });
       },
     });
   });
@@ -103,24 +124,31 @@ function open(grid, links, index) {
 
   let left = false; // whether "back" closed it
   const leave = () => { left = true; pswp.close(); };
-  history.pushState(null, "", links[index].href);
+  const { scrollRestoration } = history;
+  history.scrollRestoration = "manual"; // the grid goes along with the photos, and stays there
+  history.pushState(null, "", opened.href);
   addEventListener("popstate", leave);
-  pswp.on("change", () => history.replaceState(null, "", current().href));
-  pswp.on("close", () => current().scrollIntoView({ block: "nearest" }));
+  pswp.on("change", () => {
+    const link = current();
+    if (!link) return;
+    history.replaceState(null, "", link.href);
+    link.scrollIntoView({ block: "nearest" });
+  });
   pswp.on("destroy", () => {
     removeEventListener("popstate", leave);
-    if (!left) history.back();
-    current().focus({ preventScroll: true });
+    addEventListener("popstate", () => { history.scrollRestoration = scrollRestoration; }, { once: true });
+    if (left) history.scrollRestoration = scrollRestoration;
+    else history.back();
+    if (current()) current().focus({ preventScroll: true });
   });
   pswp.init();
 }
 
-export default function lightbox(grid) {
-  grid.addEventListener("click", (event) => {
+export default function lightbox(photos) {
+  photos.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-screen]");
     if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    const links = Array.from(grid.querySelectorAll("a[data-screen]"));
-    sheet.then(() => open(grid, links, links.indexOf(link)), () => location.assign(link.href));
+    sheet.then(() => open(photos, link), () => location.assign(link.href));
   });
 }

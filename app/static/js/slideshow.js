@@ -1,0 +1,158 @@
+// The whole album by itself, from its beginning and round again: one photo after the other on the full screen, on a wide one two
+// upright photos side by side. Videos are left out. The arrows turn, Enter and Space pause, any touch, Escape or "back" stops; so it works
+// by a television's remote control. The screen stays awake.
+import { find } from "./leaves.js";
+
+const SHOWN = 6000; // ms
+const HINT = 5000; // ms
+const STOPPING = ["Escape", "Backspace", "GoBack", "BrowserBack", "XF86Back"];
+
+function tall(link) {
+  const image = link.querySelector("img");
+  return Number(image.getAttribute("height")) > Number(image.getAttribute("width"));
+}
+
+// A picture that can be shown at once; null when it can't be had.
+function picture(link) {
+  const image = new Image();
+  image.alt = link.querySelector("img").alt;
+  return new Promise((resolve) => {
+    image.onload = () => resolve(image);
+    image.onerror = () => resolve(null);
+    image.src = link.dataset.screen;
+  });
+}
+
+export default function slideshow(photos, button) {
+  const count = Number(photos.dataset.count);
+  const box = document.createElement("div");
+  const hint = document.createElement("p");
+  let shown; // the sheet on the screen: { element, first, last }, places in the album
+  let timer;
+  let paused = false;
+  let over = false;
+  let lock = null;
+  let turned = Promise.resolve(); // every tap on an arrow counts, one after the other
+
+  box.className = "show";
+  box.tabIndex = -1;
+  box.setAttribute("role", "dialog");
+  box.setAttribute("aria-modal", "true");
+  box.setAttribute("aria-label", photos.dataset.title);
+  hint.className = "show-hint";
+  hint.setAttribute("role", "status");
+  box.appendChild(hint);
+
+  const wrap = (place) => ((place - 1 + count) % count) + 1;
+
+  // The photos to show from a place on, in a direction: one, or two that stand side by side. Null when the album has none to show.
+  async function sheet(start, step) {
+    for (let place = wrap(start), tried = 0; tried < count; place = wrap(place + step), tried += 1) {
+      const link = await find(place);
+      const image = link && !link.dataset.play && (await picture(link));
+      if (!image) continue;
+      const made = { element: document.createElement("div"), first: place, last: place, images: [image] };
+      const beside = tall(link) && innerWidth > innerHeight && wrap(place + step) !== place ? await find(wrap(place + step)) : null;
+      const second = beside && !beside.dataset.play && tall(beside) && (await picture(beside));
+      if (second) {
+        made.images[step > 0 ? "push" : "unshift"](second);
+        made[step > 0 ? "last" : "first"] = wrap(place + step);
+      }
+      made.element.className = "show-sheet";
+      for (const each of made.images) made.element.appendChild(each);
+      return made;
+    }
+    return null;
+  }
+
+  function turn(step) {
+    clearTimeout(timer);
+    turned = turned.then(() => (over ? null : go(step)));
+  }
+
+  async function go(step) {
+    const start = !shown ? 1 : step > 0 ? shown.last + 1 : shown.first - 1;
+    const made = await sheet(start, step);
+    if (over) return;
+    if (!made) {
+      stop();
+      return;
+    }
+    const before = shown;
+    shown = made;
+    box.insertBefore(made.element, hint);
+    made.element.getBoundingClientRect(); // it is there before it fades in
+    made.element.classList.add("seen");
+    if (before) {
+      before.element.classList.remove("seen");
+      setTimeout(() => before.element.remove(), 2000);
+    }
+    clearTimeout(timer);
+    if (!paused) timer = setTimeout(() => turn(1), SHOWN);
+  }
+
+  function pause() {
+    paused = !paused;
+    hint.textContent = paused ? photos.dataset.paused : "";
+    hint.classList.toggle("gone", !paused);
+    if (paused) clearTimeout(timer);
+    else turn(1);
+  }
+
+  function keepAwake() {
+    if (!navigator.wakeLock || over || document.visibilityState !== "visible") return;
+    navigator.wakeLock.request("screen").then((got) => {
+      lock = got;
+      if (over) lock.release();
+    }, () => {});
+  }
+
+  function stop() {
+    if (over) return;
+    over = true;
+    history.back(); // and "popstate" ends it
+  }
+
+  function end() {
+    over = true;
+    clearTimeout(timer);
+    removeEventListener("popstate", end);
+    document.removeEventListener("visibilitychange", keepAwake);
+    document.removeEventListener("fullscreenchange", left);
+    if (lock) lock.release();
+    if (document.fullscreenElement) document.exitFullscreen();
+    document.documentElement.classList.remove("showing");
+    box.remove();
+    button.focus();
+  }
+
+  function left() {
+    if (!document.fullscreenElement) stop();
+  }
+
+  box.addEventListener("click", stop);
+  box.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const forward = document.dir === "rtl" ? "ArrowLeft" : "ArrowRight";
+    if (STOPPING.includes(event.key)) stop();
+    else if (event.key === "Enter" || event.key === " ") pause();
+    else if (event.key === "ArrowDown" || event.key === forward) turn(1);
+    else if (event.key.startsWith("Arrow")) turn(-1);
+    else if (event.key !== "Tab") return; // there is nowhere to go to
+    event.preventDefault();
+  });
+
+  document.body.appendChild(box);
+  document.documentElement.classList.add("showing");
+  box.focus();
+  hint.textContent = photos.dataset.stop;
+  setTimeout(() => { hint.classList.toggle("gone", !paused); }, HINT);
+  history.pushState(null, "", location.href);
+  addEventListener("popstate", end);
+  document.addEventListener("visibilitychange", keepAwake);
+  keepAwake();
+  if (box.requestFullscreen) {
+    box.requestFullscreen().then(() => document.addEventListener("fullscreenchange", left), () => {});
+  }
+  turn(1);
+}
