@@ -39,6 +39,7 @@ from app.ingest import service as ingest
 from app.ingest.decoding import Decoded, MadeRendition
 from app.ingest.jobs import write
 from app.ingest.receiving import FileOnItsWay
+from app.ingest.service import AddingGuest
 from app.instance import open_keys
 from app.jobs.memory import InMemoryJobs
 from app.ops.migrate import migrate
@@ -245,19 +246,23 @@ class Family:
         self.photos[title] = []
         return self.albums[title]
 
-    def upload(self, title: str, content: bytes, name: str = "IMG_0001.jpg") -> str:
-        """A file that has arrived; a worker has not looked at it yet."""
+    def upload(self, title: str, content: bytes, name: str = "IMG_0001.jpg", *, by: AddingGuest | None = None) -> str:
+        """A file that has arrived, from a member or `by` a guest; a worker has not looked at it yet."""
         album = self.albums[title]
         file = FileOnItsWay(self.house.storage, album, name, limit=200_000_000, room=10**12)
         file.add(content)
         arrived = file.finish()
         with self.house.database.writing() as session:
             receipt = ingest.receive(
-                session, self.owner, album=album, arrived=arrived, jobs=self.house.jobs, at=self.house.clock.now()
+                session, by or self.owner, album=album, arrived=arrived, jobs=self.house.jobs, at=self.house.clock.now()
             )
         return receipt.id
 
-    def photo(self, title: str, taken_at: datetime | None = None) -> str:
+    def added(self, title: str, name: str) -> str:
+        """A photo that a guest has added; unless the album says otherwise it waits for a member's yes."""
+        return self.photo(title, by=AddingGuest(self.people[name].id, self.owner.group))
+
+    def photo(self, title: str, taken_at: datetime | None = None, *, by: AddingGuest | None = None) -> str:
         """A ready photo, with real sealed renditions but without having been through a decoder."""
         number = len(self.photos[title])
         content = tiny_jpeg((number * 37 % 256, number * 101 % 256, len(title))) + str(number).encode()
@@ -271,7 +276,7 @@ class Family:
                 MadeRendition(name, "image/jpeg", 64, 48, content + name.encode()) for name in ("grid", "screen", "full")
             ),
         )
-        return self._ready(title, content, decoded)
+        return self._ready(title, content, decoded, by)
 
     def film(self, title: str, *, duration: int = 42_000) -> str:
         """A ready film, as long as this in milliseconds; its bytes are as little a film as `photo` makes pictures."""
@@ -281,8 +286,8 @@ class Family:
         decoded = Decoded(None, 64, 48, b"\x1a\x08\x02\x05\x00\x77\x88\x88\x88\x88\x88\x88", ("place",), renditions, duration)
         return self._ready(title, content, decoded)
 
-    def _ready(self, title: str, content: bytes, decoded: Decoded) -> str:
-        photo, at = self.upload(title, content), self.house.clock.now()
+    def _ready(self, title: str, content: bytes, decoded: Decoded, by: AddingGuest | None = None) -> str:
+        photo, at = self.upload(title, content, by=by), self.house.clock.now()
         with self.house.database.writing() as session:
             waiting = ingest.take(session, photo=photo, master=self.house.master, jobs=self.house.jobs, at=at)
             assert waiting is not None
@@ -296,7 +301,9 @@ class Family:
         self.photos[title].append(photo)
         return photo
 
-    def share(self, title: str, name: str, *, days: float = 30, may_save: bool = False, open_it: bool = True) -> Person:
+    def share(
+        self, title: str, name: str, *, days: float = 30, may_save: bool = False, may_add: bool = False, open_it: bool = True
+    ) -> Person:
         """Somebody new may see an album, and has opened the link on one browser."""
         at = self.house.clock.now()
         with self.house.database.writing() as session:
@@ -308,6 +315,7 @@ class Family:
                 guest=guest,
                 until=at + timedelta(days=days),
                 may_save=may_save,
+                may_add=may_add,
                 tokens=self.house.tokens,
                 at=at,
             )

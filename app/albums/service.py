@@ -122,6 +122,21 @@ def change_album(session: Session, viewer: Member, *, album: OpenAlbum, title: s
     activity.record(session, ActivityKind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
 
 
+def choose(
+    session: Session,
+    viewer: Member,
+    *,
+    album: OpenAlbum,
+    shows_answers: bool,
+    takes_voice: bool,
+    asks_first: bool,
+    at: datetime,
+) -> None:
+    """What the people who see it may do, and see of one another; see `Album`."""
+    album.row.shows_answers, album.row.takes_voice, album.row.asks_first = shows_answers, takes_voice, asks_first
+    activity.record(session, ActivityKind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
+
+
 def choose_cover(session: Session, *, album: OpenAlbum, photo: str) -> None:
     """Show this photo for the album. Raises `NotVisible` unless it is a ready photo of the same album."""
     own = sa.select(_PHOTO.c.id).where(_PHOTO.c.id == photo, _PHOTO.c.album_id == album.id, _PHOTO.c.state == "ready")

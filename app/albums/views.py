@@ -4,7 +4,7 @@ from flask import Blueprint, jsonify, make_response, redirect, render_template, 
 from werkzeug.wrappers import Response
 
 from app.albums import service
-from app.albums.forms import AlbumForm, CoverForm, DeleteAlbumForm
+from app.albums.forms import AlbumForm, ChoicesForm, CoverForm, DeleteAlbumForm
 from app.albums.service import OpenAlbum
 from app.errors import Refused
 from app.security.permissions import Action
@@ -60,6 +60,22 @@ def do_edit(album: str) -> Response:
     return redirect(url_for("viewing.album", album=album), 303)
 
 
+@pages.post("/albums/<album>/choices")
+@allow(Action.KEEP_ALBUMS)
+def choices(album: str) -> Response:
+    found, form = _load(album), ChoicesForm()
+    service.choose(
+        session(),
+        member(),
+        album=found,
+        shows_answers=form.shows_answers.data,
+        takes_voice=form.takes_voice.data,
+        asks_first=form.asks_first.data,
+        at=house().clock.now(),
+    )
+    return redirect(url_for("viewing.album", album=album), 303)
+
+
 @pages.post("/albums/<album>/delete")
 @allow(Action.KEEP_ALBUMS)
 def delete(album: str) -> Response:
@@ -103,5 +119,6 @@ def _edit_page(album: OpenAlbum, form: AlbumForm, delete_form: DeleteAlbumForm) 
             "shared_with": losing.people,
         },
         form=form,
+        choices=album.row,
         delete_form=delete_form,
     )

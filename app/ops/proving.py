@@ -15,7 +15,7 @@ from app.albums.models import Album
 from app.house import House
 from app.ingest.decoder.prove import NotClean, prove
 from app.ingest.service import hide
-from app.media.models import Photo, PhotoState, Rendition, RenditionName
+from app.media.models import PREPARED, Photo, Rendition, RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing
 from app.storage.sealed import Sealed, SealedKey
@@ -51,7 +51,7 @@ class Unproven:
 def how_many(session: Session) -> int:
     """The files that are shown just now."""
     shown = sa.select(sa.func.count()).select_from(Rendition).join(Photo, Photo.id == Rendition.photo_id)
-    return session.scalars(shown.where(Photo.state == PhotoState.READY)).one()
+    return session.scalars(shown.where(Photo.state.in_(PREPARED))).one()
 
 
 def prove_stored(house: House, *, progress: Callable[[int], None] = lambda _: None) -> Iterator[Unproven]:
@@ -75,7 +75,7 @@ def _shown(house: House) -> Iterator[tuple[Rendition, Album]]:
         sa.select(Rendition, Album)
         .join(Photo, Photo.id == Rendition.photo_id)
         .join(Album, Album.id == Photo.album_id)
-        .where(Photo.state == PhotoState.READY)
+        .where(Photo.state.in_(PREPARED))
         .order_by(Rendition.photo_id, Rendition.name)
         .limit(AT_ONCE)
     )
@@ -105,4 +105,4 @@ def _flaw(house: House, row: Rendition, album: Album) -> Flaw | None:
 def _is_still_shown(house: House, row: Rendition) -> bool:
     with house.database.reading() as session:
         shown = sa.select(Photo.state).join(Rendition, Rendition.photo_id == Photo.id)
-        return session.scalar(shown.where(Rendition.object_name == row.object_name)) is PhotoState.READY
+        return session.scalar(shown.where(Rendition.object_name == row.object_name)) in PREPARED

@@ -20,7 +20,7 @@ from app.albums.service import OpenAlbum, remove_objects, titles_of
 from app.errors import Refused
 from app.groups.models import Group
 from app.jobs.port import Jobs
-from app.media.models import Photo, PhotoState, Rendition, RenditionName
+from app.media.models import PREPARED, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import PAGE, UNFINISHED, caption, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -75,7 +75,7 @@ def what_is_stored(session: Session, viewer: Member) -> Stored:
     return Stored(
         albums=albums,
         photos=int(photos or 0),
-        waiting=unfinished.get(PhotoState.RECEIVED, (0, 0))[0],
+        waiting=sum(unfinished.get(state, (0, 0))[0] for state in (PhotoState.RECEIVED, PhotoState.AWAITING)),
         refused=unfinished.get(PhotoState.REFUSED, (0, 0))[0],
         size=int(ready_bytes or 0) + sum(int(size) for _, size in unfinished.values()),
         people=_count(session, Guest, Guest.group_id == viewer.group),
@@ -164,12 +164,12 @@ def about_members(session: Session, viewer: Member) -> list[Facts]:
 def whole_photos(
     session: Session, *, album: OpenAlbum, after: WholePhoto | None = None, size: int = PAGE
 ) -> Sequence[WholePhoto]:
-    """The next ready photos of an album, in its order, after one that may be gone by now."""
+    """The next photos of an album that members see, in its order, after one that may be gone by now."""
     order = (Photo.taken_at, Photo.number)
     query = (
         sa.select(Photo, Rendition.mime)
         .join(Rendition, sa.and_(Rendition.photo_id == Photo.id, Rendition.name == RenditionName.FULL))
-        .where(Photo.album_id == album.id, Photo.state == PhotoState.READY)
+        .where(Photo.album_id == album.id, Photo.state.in_(PREPARED))
         .order_by(*order)
         .limit(size)
     )
