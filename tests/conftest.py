@@ -28,6 +28,7 @@ from app.accounts.models import AddressKind
 from app.albums import service as albums
 from app.albums.jobs import keep_promise
 from app.albums.service import OpenAlbum
+from app.answers import service as answers
 from app.clock import HandClock, SystemClock
 from app.config import Settings
 from app.db import Database
@@ -48,6 +49,8 @@ from app.security.permissions import Asks
 from app.security.viewer import Member, Role
 from app.sharing import service as sharing
 from app.storage.memory import InMemory
+from app.storage.port import put
+from app.storage.sealed import Sealed, SealedKey
 from app.web.viewer import cookie_name
 from tests import postgres
 from tests.lint import LintingClient
@@ -261,6 +264,25 @@ class Family:
     def added(self, title: str, name: str) -> str:
         """A photo that a guest has added; unless the album says otherwise it waits for a member's yes."""
         return self.photo(title, by=AddingGuest(self.people[name].id, self.owner.group))
+
+    def voice(self, title: str, name: str) -> str:
+        """What a guest has said about the first photo of an album: real sealing, but no sound."""
+        album, photo, at = self.albums[title], self.photos[title][0], self.house.clock.now()
+        file = FileOnItsWay(self.house.storage, album, "voice", limit=1000, room=1000)
+        file.add(b"a recording")
+        arrived = file.finish()
+        said = {"album": album, "photo": photo, "guest": self.people[name].id, "jobs": InMemoryJobs(), "at": at}
+        with self.house.database.writing() as session:
+            voice = answers.receive_voice(session, arrived=arrived, **said)
+            waiting = answers.take_voice(session, voice=voice, master=self.house.master, at=at)
+            assert waiting is not None
+            keys: dict[str, SealedKey] = {}
+            put(Sealed(self.house.storage, album.key, keys), f"albums/{album.id}/{voice}", [f"the voice of {name}".encode()])
+            ((made, sealed),) = keys.items()
+            removal = answers.make_heard(session, waiting=waiting, object_name=made, sealed=sealed, duration=3_000, at=at)
+            assert removal is not None
+        keep_promise(self.house, removal)
+        return voice
 
     def photo(self, title: str, taken_at: datetime | None = None, *, by: AddingGuest | None = None) -> str:
         """A ready photo, with real sealed renditions but without having been through a decoder."""

@@ -5,7 +5,7 @@ the way of a photo: received, with its job in the same transaction, then ready o
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -101,6 +101,24 @@ def latest_of_album(session: Session, *, album: str, size: int) -> Sequence[Phot
     return session.scalars(photos.order_by(latest.c.at.desc(), Photo.id)).all()
 
 
+def of_guest(session: Session, *, guest: str, master: MasterKey) -> list[tuple[OpenAlbum, Photo, Said | None]]:
+    """Everything that a guest has said, in the order of time, with its album and photo; a heart has no words."""
+    found: list[tuple[datetime, OpenAlbum, Photo, Said | None]] = []
+    tables: tuple[Any, ...] = (Heart, Note, Voice)
+    for table in tables:
+        rows = (
+            sa.select(table, Photo, Album, Guest.name)
+            .join(Photo, Photo.id == table.photo_id)
+            .join(Album, Album.id == Photo.album_id)
+            .join(Guest, Guest.id == table.guest_id)
+            .where(table.guest_id == guest)
+        )
+        for row, photo, album, name in session.execute(rows):
+            opened = open_album(album, master=master)
+            found.append((row.at, opened, photo, None if isinstance(row, Heart) else _said(row, name, opened.key)))
+    return [(album, photo, said) for _, album, photo, said in sorted(found, key=lambda each: each[0])]
+
+
 # --- what guests say -------------------------------------------------------------------------------------------------
 
 
@@ -128,8 +146,8 @@ def write_note(session: Session, *, album: OpenAlbum, photo: str, guest: str, te
 
 def receive_voice(
     session: Session, *, album: OpenAlbum, photo: str, guest: str, arrived: Arrived, jobs: Jobs, at: datetime
-) -> None:
-    """Write down a recording that has arrived whole, with its job. Raises `TooOften`."""
+) -> str:
+    """Write down a recording that has arrived whole, with its job. Returns its identifier. Raises `TooOften`."""
     _one_tap_at_a_time(session, guest)
     _say(session, album=album, photo=photo, guest=guest, at=at)
     voice = Voice(
@@ -145,6 +163,7 @@ def receive_voice(
     )
     session.add(voice)
     jobs.enqueue(session, PREPARE_VOICE, voice.id, group=album.row.group_id)
+    return voice.id
 
 
 def check_may_speak(session: Session, *, guest: str, at: datetime) -> None:
@@ -265,15 +284,20 @@ def _answers(
         hearts.setdefault(heart.photo_id, []).append((heart.guest_id, name))
     said: dict[str, list[Said]] = {}
     for note, name in session.execute(seen(Note, Note.hidden_at.is_(None))):
-        words = Said(note.id, note.guest_id, name, note.at, note.hidden_at is not None, text=_text(note, key))
-        said.setdefault(note.photo_id, []).append(words)
+        said.setdefault(note.photo_id, []).append(_said(note, name, key))
     heard_by_all = sa.or_(Voice.state == VoiceState.READY, Voice.guest_id.in_(mine or ()))
     for voice, name in session.execute(seen(Voice, Voice.hidden_at.is_(None)).where(heard_by_all)):
-        heard = Said(voice.id, voice.guest_id, name, voice.at, voice.hidden_at is not None, "", voice.state, voice.duration or 0)
-        said.setdefault(voice.photo_id, []).append(heard)
+        said.setdefault(voice.photo_id, []).append(_said(voice, name, key))
     return {
         photo: Answers(hearts.get(photo, ()), sorted(said.get(photo, ()), key=lambda each: each.at)) for photo in {*hearts, *said}
     }
+
+
+def _said(row: Note | Voice, name: str, key: AlbumKey) -> Said:
+    said = Said(row.id, row.guest_id, name, row.at, row.hidden_at is not None)
+    if isinstance(row, Note):
+        return replace(said, text=_text(row, key))
+    return replace(said, voice=row.state, duration=row.duration or 0)
 
 
 def _say(session: Session, *, album: OpenAlbum, photo: str, guest: str, at: datetime) -> None:
