@@ -11,8 +11,10 @@ class AlbumForm(KinfoldForm):
 
 
 class ChoicesForm(KinfoldForm):
-    """What the people who see an album may do, and see of one another."""
+    """What the owners of an album choose; a form that says nothing of `choices` leaves them as they are."""
 
+    choices = StringField()
+    hides_days = BooleanField()
     shows_answers = BooleanField()
     takes_voice = BooleanField()
     asks_first = BooleanField()

@@ -1,7 +1,7 @@
 """Albums: made, changed and deleted by members, loaded for the member who asks."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -39,6 +39,16 @@ class Losing:
 
     photos: int
     people: int
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the owners of an album have chosen, as `Album` explains it."""
+
+    hides_days: bool
+    shows_answers: bool
+    takes_voice: bool
+    asks_first: bool
 
 
 @dataclass(frozen=True)
@@ -115,25 +125,15 @@ def make_album(session: Session, viewer: Member, *, title: str, description: str
     return OpenAlbum(row, key)
 
 
-def change_album(session: Session, viewer: Member, *, album: OpenAlbum, title: str, description: str, at: datetime) -> None:
-    """Another title and description."""
+def change_album(
+    session: Session, viewer: Member, *, album: OpenAlbum, title: str, description: str, choices: Choices | None, at: datetime
+) -> None:
+    """Another title and description, and other choices unless there are none."""
     album.row.sealed_title = album.key.seal_field("title", album.id, title)
     album.row.sealed_description = album.key.seal_field("description", album.id, description)
-    activity.record(session, ActivityKind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
-
-
-def choose(
-    session: Session,
-    viewer: Member,
-    *,
-    album: OpenAlbum,
-    shows_answers: bool,
-    takes_voice: bool,
-    asks_first: bool,
-    at: datetime,
-) -> None:
-    """What the people who see it may do, and see of one another; see `Album`."""
-    album.row.shows_answers, album.row.takes_voice, album.row.asks_first = shows_answers, takes_voice, asks_first
+    if choices is not None:
+        for name, chosen in asdict(choices).items():
+            setattr(album.row, name, chosen)
     activity.record(session, ActivityKind.ALBUM_CHANGED, by=viewer, at=at, album=album.id)
 
 

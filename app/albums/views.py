@@ -1,11 +1,13 @@
 """What members do to albums. The pages that show photos are in `app/viewing`."""
 
+from dataclasses import fields
+
 from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.albums import service
 from app.albums.forms import AlbumForm, ChoicesForm, CoverForm, DeleteAlbumForm
-from app.albums.service import OpenAlbum
+from app.albums.service import Choices, OpenAlbum
 from app.errors import Refused
 from app.security.permissions import Action
 from app.web.access import allow
@@ -55,22 +57,7 @@ def do_edit(album: str) -> Response:
         album=found,
         title=form.title.data,
         description=form.description.data if "description" in request.form else found.description,
-        at=house().clock.now(),
-    )
-    return redirect(url_for("viewing.album", album=album), 303)
-
-
-@pages.post("/albums/<album>/choices")
-@allow(Action.KEEP_ALBUMS)
-def choices(album: str) -> Response:
-    found, form = _load(album), ChoicesForm()
-    service.choose(
-        session(),
-        member(),
-        album=found,
-        shows_answers=form.shows_answers.data,
-        takes_voice=form.takes_voice.data,
-        asks_first=form.asks_first.data,
+        choices=_choices(ChoicesForm()),
         at=house().clock.now(),
     )
     return redirect(url_for("viewing.album", album=album), 303)
@@ -107,6 +94,12 @@ def _load(album: str) -> OpenAlbum:
     return service.get_album(session(), member(), album=album, master=house().master)
 
 
+def _choices(form: ChoicesForm) -> Choices | None:
+    """What was ticked, from a form that asks for it."""
+    names = [each.name for each in fields(Choices)]
+    return Choices(**{name: form[name].data for name in names}) if form.choices.data else None
+
+
 def _edit_page(album: OpenAlbum, form: AlbumForm, delete_form: DeleteAlbumForm) -> str:
     losing = service.what_deleting_destroys(session(), album=album, at=house().clock.now())
     return render_template(
@@ -119,6 +112,6 @@ def _edit_page(album: OpenAlbum, form: AlbumForm, delete_form: DeleteAlbumForm) 
             "shared_with": losing.people,
         },
         form=form,
-        choices=album.row,
+        choices=_choices(ChoicesForm()) or album.row,
         delete_form=delete_form,
     )

@@ -254,6 +254,12 @@ def refuse_voice(session: Session, *, waiting: WaitingVoice, at: datetime) -> No
         _refuse(session, row, at=at)
 
 
+def silence(session: Session, *, voice: str) -> None:
+    """Let nobody hear a voice any more, because its file can't be trusted; it stays until it is taken back."""
+    ready = Voice.id == voice, Voice.state == VoiceState.READY
+    session.execute(sa.update(Voice).where(*ready).values(state=VoiceState.REFUSED))
+
+
 def enqueue_forgotten(session: Session, *, jobs: Jobs, at: datetime) -> None:
     """Hand every received voice that has no live job to the workers again."""
     live = jobs.live_subjects(session, PREPARE_VOICE)

@@ -92,7 +92,6 @@ POST answers.hide_note             /notes/{note}/hide                         40
 POST answers.hide_voice            /voices/{voice}/hide                       404  404  303  404 404  404  404  404
 POST answers.delete_note           /shared/{album}/{photo}/notes/{note}/delete   404 404 404 303 404  404  410  303
 POST answers.delete_voice          /shared/{album}/{photo}/voices/{voice}/delete 404 404 404 303 404  404  410  303
-POST albums.choices                /albums/{album}/choices                    404  404  303  404 404  404  404  404
 POST albums.create                 /albums                                    404  303  303  404 404  404  404  303
 POST albums.do_edit                /albums/{album}/edit                       404  404  303  404 404  404  404  404
 POST albums.cover                  /albums/{album}/cover                      404  404  303  404 404  404  404  404
@@ -174,7 +173,6 @@ FORMS: dict[str, dict[str, str]] = {
     "answers.heart": {"given": "y"},
     "answers.write": {"text": "The lighthouse"},
     "answers.hide_note": {"hidden": "y"},
-    "albums.choices": {"takes_voice": "y"},
     "albums.create": {"title": "Picnic"},
     "albums.do_edit": {"title": "Brittany 2026", "description": "By the sea"},
     "albums.cover": {"photo": "{photo}"},

@@ -20,6 +20,9 @@ from app.ingest.receiving import FileOnItsWay
 from app.ingest.voicing import FRAME, HEADER, MadeVoice, container_of, is_clean, make_voice
 from app.jobs.memory import InMemoryJobs
 from app.media import service as media
+from app.ops import proving
+from app.ops.doctor import check_proof
+from app.ops.proving import Flaw, Unproven
 from app.ops.worker import handlers
 from app.security.tokens import cookie_digest
 from app.sharing import service as sharing
@@ -280,7 +283,7 @@ def test_the_page_offers_what_can_be_heard(
 ) -> None:
     rose, anna = browser_of(device=cast.people["Rose"].cookie), browser_of(member=cast.cookie)
     album, photo = cast.albums[BRITTANY].id, cast.photos[BRITTANY][0]
-    anna.send(f"/albums/{album}/choices", takes_voice="y")
+    anna.send(f"/albums/{album}/edit", title=BRITTANY, choices="y", takes_voice="y")
     data = {"csrf_token": rose.any_token(), "voice": (BytesIO(recording("m4a")), "voice.m4a")}
     assert rose.post(f"/shared/{album}/{photo}/voices", data=data).status_code == 303
     work(house, decoder)
@@ -289,3 +292,16 @@ def test_the_page_offers_what_can_be_heard(
         played = text.split('<audio controls preload="none" src="')[1].split('"')[0]
         assert browser.get(played).mimetype == "audio/mpeg"
         assert "The voice of Rose, 0:01" in text
+
+
+def test_the_doctor_proves_voices_too_and_silences_what_fails(cast: Family, house: House, decoder: Decoder) -> None:
+    voice = say(cast, recording())
+    work(house, decoder)
+    mine = [each for each in proving.prove_stored(house) if each.voice]
+    assert mine == []
+    unclean = cast.voice(BRITTANY, "Rose")
+    (found,) = [each for each in proving.prove_stored(house) if each.voice]
+    assert found == Unproven(cast.photos[BRITTANY][0], None, Flaw.NOT_CLEAN, unclean)
+    assert "voice" in check_proof(found, hidden=True).says
+    proving.hide(house, found)
+    assert (row(house, unclean).state, row(house, voice).state) == (VoiceState.REFUSED, VoiceState.READY)

@@ -78,7 +78,7 @@ def test_what_a_guest_adds_waits_for_a_yes_and_then_everybody_sees_it(
 def test_where_the_album_does_not_ask_first_it_shows_at_once(
     house: House, rose: LintingClient, anna: LintingClient, brittany: str
 ) -> None:
-    anna.send(f"/albums/{brittany}/choices")
+    anna.send(f"/albums/{brittany}/edit", title=BRITTANY, choices="y")
     add(rose, brittany, A)
     work(house)
     assert [photo.state for photo in added(house)] == [PhotoState.READY]
