@@ -35,6 +35,10 @@ MOST_FIELDS = 10
 """Fields of such a form that are looked at."""
 
 
+MOST_NAMED = 100
+"""Photos that one question may name."""
+
+
 @pages.post("/albums/<album>/photos")
 @allow(Action.ADD_PHOTOS, checks_own_token=True)
 def receive(album: str) -> Response:
@@ -56,11 +60,11 @@ def receive(album: str) -> Response:
 @pages.get("/albums/<album>/photos")
 @allow(Action.SEE_ALBUMS, is_page=False)
 def status(album: str) -> Response:
-    """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones."""
+    """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones but for those that are named by `photo`."""
     found = albums.get_album(session(), member(), album=album, master=house().master)
     unfinished = [PhotoState.RECEIVED, PhotoState.REFUSED]
     states = unfinished if request.args.get("unfinished") else [*unfinished, *PREPARED]
-    photos = service.list_in_states(session(), album=found, states=states)
+    photos = service.list_in_states(session(), album=found, states=states, also=request.args.getlist("photo")[:MOST_NAMED])
     counts = media.count(session(), album=found.id)
     return make_response(
         jsonify(
@@ -191,10 +195,8 @@ def _keep(album: str, file: FileOnItsWay) -> Receipt:
     viewer = member_again()  # or its object is left to the sweep
     with house().database.writing() as write:
         found = albums.get_album(write, viewer, album=album, master=house().master)
-        if arrived.object_name and arrived.sealed.size > service.room_left(
-            write, group=viewer.group, quota=house().settings.quota
-        ):
-            raise TooLarge("quota-full")  # others have filled it meanwhile; the object is left to the sweep
+        if arrived.object_name:  # others may have filled the room meanwhile; the object is left to the sweep then
+            service.take_room(write, viewer, album=found, size=arrived.sealed.size, quota=house().settings.quota)
         receipt = service.receive(write, viewer, album=found, arrived=arrived, jobs=house().jobs, at=house().clock.now())
     if receipt.duplicate and arrived.object_name:
         house().storage.delete(arrived.object_name)
@@ -212,12 +214,9 @@ def _keep_shared(album: str, file: FileOnItsWay, chosen: str) -> Receipt:
         if not shared.adding:
             raise NotVisible
         guest = AddingGuest(whose(shared.adding, chosen), shared.album.row.group_id)
-        if arrived.object_name:
-            albums.lock_album(write, album=album)
-            own = service.room_of_guest(write, guest=guest.id, quota=settings.guest_quota)
-            room = min(own, service.room_left(write, group=guest.group, quota=settings.quota))
-            if arrived.sealed.size > room:
-                raise TooLarge("quota-full")  # the object is left to the sweep
+        if arrived.object_name:  # it is left to the sweep when there is no room any more
+            service.take_room(write, guest, album=shared.album, size=arrived.sealed.size, quota=settings.quota)
+            service.take_room_of_guest(write, guest, size=arrived.sealed.size, quota=settings.guest_quota)
         receipt = service.receive(write, guest, album=shared.album, arrived=arrived, jobs=house().jobs, at=house().clock.now())
     if receipt.duplicate and arrived.object_name:
         house().storage.delete(arrived.object_name)
