@@ -166,16 +166,6 @@ def receive_voice(
     return voice.id
 
 
-def check_may_speak(session: Session, *, guest: str, at: datetime) -> None:
-    """Raises `TooOften` for somebody who has said a great deal in the last hour."""
-    said = activity.nth_last_of_guest(
-        session, ActivityKind.NOTE_WRITTEN, guest=guest, n=rules.MOST_AN_HOUR, since=at - rules.HOUR
-    )
-    again_at = rules.again_at(said)
-    if again_at is not None:
-        raise TooOften(again_at)
-
-
 def delete_said(session: Session, kind: Spoken, *, photo: str, said: str, guests: Collection[str], at: datetime) -> None:
     """A guest takes back what they said. Raises `NotVisible` for what somebody else said."""
     own = sa.delete(kind).where(kind.id == said, kind.photo_id == photo, kind.guest_id.in_(guests))
@@ -307,10 +297,13 @@ def _said(row: Note | Voice, name: str, key: AlbumKey) -> Said:
 
 
 def _say(session: Session, *, album: OpenAlbum, photo: str, guest: str, at: datetime) -> None:
-    check_may_speak(session, guest=guest, at=at)
-    activity.record_guest(
-        session, ActivityKind.NOTE_WRITTEN, group=album.row.group_id, guest=guest, at=at, album=album.id, photo=photo
-    )
+    """Note that a guest says something. Raises `TooOften` for somebody who has said a great deal in the last hour."""
+    kind, most = ActivityKind.NOTE_WRITTEN, rules.MOST_AN_HOUR
+    first_of_most = activity.nth_last_of_guest(session, kind, guest=guest, n=most, since=at - rules.HOUR)
+    if first_of_most is not None:
+        raise TooOften(first_of_most + rules.HOUR)
+    group = album.row.group_id
+    activity.record_guest(session, kind, group=group, guest=guest, at=at, album=album.id, photo=photo)
 
 
 def _one_tap_at_a_time(session: Session, guest: str) -> None:

@@ -80,7 +80,9 @@ def speak(album: str, photo: str) -> Response:
     with house().database.reading() as look:
         shared = _voices_of(look, device(), album, photo)
         room = ingest.room_left(look, group=shared.album.row.group_id, quota=house().settings.quota)
-    request.max_content_length = min(LARGEST, room) + FORM_AROUND_FILES
+    if room < LARGEST:
+        raise TooLarge("no-room-for-guest")
+    request.max_content_length = LARGEST + FORM_AROUND_FILES
     fields: dict[str, str] = {}
     places = cast(SharedPlaces, current_app.extensions["kinfold_guest_uploads"])
     with places.take(shared.album.row.group_id):

@@ -171,3 +171,19 @@ def test_anna_reads_what_was_said(phone: Phone, family: Family, spoken_of: str) 
 def _read_on_its_photo(page: Page) -> None:
     page.get_by_role("link", name="Photo 1").click()
     expect(page.get_by_text("The lighthouse")).to_be_visible()
+
+
+def test_a_photo_full_screen_leads_to_hearts_and_notes_and_back(phone: Phone, family: Family, spoken_of: str) -> None:
+    rose = phone(device=family.people["Rose"].cookie, viewport={"width": 360, "height": 740})
+    album = spoken_of.rpartition("/")[0]
+    rose.goto(album)
+    photos(rose).first.click()
+    opened = rose.get_by_role("dialog")
+    opened.get_by_role("link", name="Heart or note").click()
+    rose.get_by_role("button", name="I like this").click()
+    expect(rose.get_by_role("button", name="I like this")).to_have_attribute("aria-pressed", "true")
+    assert rose.url.endswith(spoken_of)
+    rose.go_back()
+    expect(photos(rose)).to_have_count(1)
+    expect(opened).to_have_count(0)
+    expect(rose).to_have_url(album)
