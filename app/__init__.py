@@ -7,6 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.accounts import views as accounts_pages
 from app.albums import views as albums_pages
+from app.answers import views as answers_pages
 from app.config import Settings
 from app.groups import views as groups_pages
 from app.house import House, open_house
@@ -46,6 +47,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         ingest_pages,
         tus_pages,
         sharing_pages,
+        answers_pages,
         viewing_pages,
         rights_pages,
     ):

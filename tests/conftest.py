@@ -28,6 +28,7 @@ from app.accounts.models import AddressKind
 from app.albums import service as albums
 from app.albums.jobs import keep_promise
 from app.albums.service import OpenAlbum
+from app.answers import service as answers
 from app.clock import HandClock, SystemClock
 from app.config import Settings
 from app.db import Database
@@ -39,6 +40,7 @@ from app.ingest import service as ingest
 from app.ingest.decoding import Decoded, MadeRendition
 from app.ingest.jobs import write
 from app.ingest.receiving import FileOnItsWay
+from app.ingest.service import AddingGuest
 from app.instance import open_keys
 from app.jobs.memory import InMemoryJobs
 from app.ops.migrate import migrate
@@ -47,6 +49,8 @@ from app.security.permissions import Asks
 from app.security.viewer import Member, Role
 from app.sharing import service as sharing
 from app.storage.memory import InMemory
+from app.storage.port import put
+from app.storage.sealed import Sealed, SealedKey
 from app.web.viewer import cookie_name
 from tests import postgres
 from tests.lint import LintingClient
@@ -266,19 +270,42 @@ class Family:
         self.photos[title] = []
         return self.albums[title]
 
-    def upload(self, title: str, content: bytes, name: str = "IMG_0001.jpg") -> str:
-        """A file that has arrived; a worker has not looked at it yet."""
+    def upload(self, title: str, content: bytes, name: str = "IMG_0001.jpg", *, by: AddingGuest | None = None) -> str:
+        """A file that has arrived, from a member or `by` a guest; a worker has not looked at it yet."""
         album = self.albums[title]
         file = FileOnItsWay(self.house.storage, album, name, limit=200_000_000, room=10**12)
         file.add(content)
         arrived = file.finish()
         with self.house.database.writing() as session:
             receipt = ingest.receive(
-                session, self.owner, album=album, arrived=arrived, jobs=self.house.jobs, at=self.house.clock.now()
+                session, by or self.owner, album=album, arrived=arrived, jobs=self.house.jobs, at=self.house.clock.now()
             )
         return receipt.id
 
-    def photo(self, title: str, taken_at: datetime | None = None) -> str:
+    def added(self, title: str, name: str) -> str:
+        """A photo that a guest has added; unless the album says otherwise it waits for a member's yes."""
+        return self.photo(title, by=AddingGuest(self.people[name].id, self.owner.group))
+
+    def voice(self, title: str, name: str) -> str:
+        """What a guest has said about the first photo of an album: real sealing, but no sound."""
+        album, photo, at = self.albums[title], self.photos[title][0], self.house.clock.now()
+        file = FileOnItsWay(self.house.storage, album, "voice", limit=1000, room=1000)
+        file.add(b"a recording")
+        arrived = file.finish()
+        said = {"album": album, "photo": photo, "guest": self.people[name].id, "jobs": InMemoryJobs(), "at": at}
+        with self.house.database.writing() as session:
+            voice = answers.receive_voice(session, arrived=arrived, **said)
+            waiting = answers.take_voice(session, voice=voice, master=self.house.master, at=at)
+            assert waiting is not None
+            keys: dict[str, SealedKey] = {}
+            put(Sealed(self.house.storage, album.key, keys), f"albums/{album.id}/{voice}", [f"the voice of {name}".encode()])
+            ((made, sealed),) = keys.items()
+            removal = answers.make_heard(session, waiting=waiting, object_name=made, sealed=sealed, duration=3_000, at=at)
+            assert removal is not None
+        keep_promise(self.house, removal)
+        return voice
+
+    def photo(self, title: str, taken_at: datetime | None = None, *, by: AddingGuest | None = None) -> str:
         """A ready photo, with real sealed renditions but without having been through a decoder."""
         number = len(self.photos[title])
         content = tiny_jpeg((number * 37 % 256, number * 101 % 256, len(title))) + str(number).encode()
@@ -292,7 +319,7 @@ class Family:
                 MadeRendition(name, "image/jpeg", 64, 48, content + name.encode()) for name in ("grid", "screen", "full")
             ),
         )
-        return self._ready(title, content, decoded)
+        return self._ready(title, content, decoded, by)
 
     def film(self, title: str, *, duration: int = 42_000) -> str:
         """A ready film, as long as this in milliseconds; its bytes are as little a film as `photo` makes pictures."""
@@ -302,8 +329,8 @@ class Family:
         decoded = Decoded(None, 64, 48, b"\x1a\x08\x02\x05\x00\x77\x88\x88\x88\x88\x88\x88", ("place",), renditions, duration)
         return self._ready(title, content, decoded)
 
-    def _ready(self, title: str, content: bytes, decoded: Decoded) -> str:
-        photo, at = self.upload(title, content), self.house.clock.now()
+    def _ready(self, title: str, content: bytes, decoded: Decoded, by: AddingGuest | None = None) -> str:
+        photo, at = self.upload(title, content, by=by), self.house.clock.now()
         with self.house.database.writing() as session:
             waiting = ingest.take(session, photo=photo, master=self.house.master, jobs=self.house.jobs, at=at)
             assert waiting is not None
@@ -317,7 +344,9 @@ class Family:
         self.photos[title].append(photo)
         return photo
 
-    def share(self, title: str, name: str, *, days: float = 30, may_save: bool = False, open_it: bool = True) -> Person:
+    def share(
+        self, title: str, name: str, *, days: float = 30, may_save: bool = False, may_add: bool = False, open_it: bool = True
+    ) -> Person:
         """Somebody new may see an album, and has opened the link on one browser."""
         at = self.house.clock.now()
         with self.house.database.writing() as session:
@@ -329,6 +358,7 @@ class Family:
                 guest=guest,
                 until=at + timedelta(days=days),
                 may_save=may_save,
+                may_add=may_add,
                 tokens=self.house.tokens,
                 at=at,
             )

@@ -89,6 +89,24 @@ def record_guest(
     return row.id
 
 
+def record_guest_once_an_hour(session: Session, kind: ActivityKind, *, group: str, guest: str, at: datetime, album: str) -> None:
+    """The same for what comes in batches, as `record_once_an_hour` does."""
+    noted = sa.select(Activity.id).where(
+        Activity.guest_id == guest,
+        Activity.kind == kind,
+        Activity.album_id == album,
+        Activity.at >= at.replace(minute=0, second=0, microsecond=0),
+    )
+    if session.scalars(noted.limit(1)).one_or_none() is None:
+        record_guest(session, kind, group=group, guest=guest, at=at, album=album)
+
+
+def nth_last_of_guest(session: Session, kind: ActivityKind, *, guest: str, n: int, since: datetime) -> datetime | None:
+    """When a guest did this for the n-th last time, None when it was fewer times since then."""
+    done = sa.select(Activity.at).where(Activity.guest_id == guest, Activity.kind == kind, Activity.at > since)
+    return session.scalars(done.order_by(Activity.at.desc()).offset(n - 1).limit(1)).one_or_none()
+
+
 def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> list[str]:
     """Note a try in each of the buckets it counts for; returns what to `forget` if it turns out to have been right."""
     tries = [Activity(kind=ActivityKind.SIGN_IN_FAILED, at=at, bucket=bucket) for bucket in buckets]

@@ -587,3 +587,18 @@ def _box(head: bytes | bytearray) -> tuple[int, bytes]:
     """Size and kind of a box, from its first eight bytes; a size that can't be is 8."""
     size, kind = struct.unpack(">I4s", head.ljust(8, b"\0"))
     return max(size, 8), kind
+
+
+def make_sound(
+    filming: Filming, data: bytes, *, container: str, arguments: Sequence[str], seconds: float, most: int
+) -> bytes | NotDecoded:
+    """What ffmpeg makes of a short recording in this container: at most so many seconds of work, and so many bytes. It is not proven here.
+    Raises `Stopping`, `DecoderMissing` and `DecoderKilled`."""
+    try:
+        with _memory() as recording, _memory() as out:
+            _write(recording, data)
+            fcntl.fcntl(recording, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+            code, _ = filming.run(recording, container, arguments, out=out, seconds=seconds, tell=lambda _: None)
+            return os.pread(out, most + 1, 0) if code == 0 else NotDecoded("broken")
+    except _Refused as refused:
+        return NotDecoded(str(refused))

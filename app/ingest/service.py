@@ -2,7 +2,7 @@
 
 received (the file is sealed and safe, its row and its job are one transaction) -> ready or refused. The slow part between is
 `app.ingest.jobs`; the file on its way in is `app.ingest.receiving`. One that comes in parts (`begin`, `keep_part`, `complete`) is
-received with the last of them.
+received with the last of them. What a guest adds may have to wait for a member's yes before it is ready.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
-from app.media.models import Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
+from app.media.models import PREPARED, Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
 from app.media.service import UNFINISHED, count_ready, destroy_photos, end_incoming, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -57,6 +57,14 @@ class Receipt:
     state: PhotoState
     reason: str | None = None
     duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class AddingGuest:
+    """A guest who adds photos, where they may."""
+
+    id: str
+    group: str
 
 
 class Overtaken(KinfoldError):
@@ -111,7 +119,7 @@ def room_left(session: Session, *, group: str, quota: int) -> int:
     return max(0, (quota if own is None else own) - sum(int(each or 0) for each in used))
 
 
-def take_room(session: Session, viewer: Member, *, album: OpenAlbum, size: int, quota: int) -> None:
+def take_room(session: Session, viewer: Member | AddingGuest, *, album: OpenAlbum, size: int, quota: int) -> None:
     """So many bytes more, until this transaction ends or they are written down: two who come at once don't count on the same room. Raises
     `TooLarge` when the group has none for them."""
     lock_album(session, album=album.id)
@@ -120,10 +128,20 @@ def take_room(session: Session, viewer: Member, *, album: OpenAlbum, size: int, 
         raise TooLarge("quota-full")
 
 
-def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arrived, jobs: Jobs, at: datetime) -> Receipt:
+def take_room_of_guest(session: Session, viewer: AddingGuest, *, size: int, quota: int) -> None:
+    """The same for the room that a guest has of their own, for a caller who has taken the group's."""
+    used = session.scalar(sa.select(sa.func.sum(Photo.stored)).where(Photo.guest_id == viewer.id))
+    if size > quota - int(used or 0):
+        raise TooLarge("no-room-for-guest")
+
+
+def receive(
+    session: Session, viewer: Member | AddingGuest, *, album: OpenAlbum, arrived: Arrived, jobs: Jobs, at: datetime
+) -> Receipt:
     """Write down a file that has arrived, with its job. Once this is committed, we have it.
 
-    The same bytes twice in an album are one photo; when they were refused before, they get another chance.
+    The same bytes twice in an album are one photo; when they were refused before, they get another chance. A member who adds what a
+    guest has added before says yes to it.
     """
     lock_album(session, album=album.id)
     known = session.execute(
@@ -134,6 +152,10 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
     if known is not None:
         photo: Photo = known[0]
         upload: Upload | None = known[1]
+        if isinstance(viewer, Member) and photo.guest_id is not None:
+            photo.guest_id, photo.created_by = None, viewer.id
+            if photo.state is PhotoState.AWAITING:
+                _show(session, photo, jobs=jobs, at=at)
         if photo.state is PhotoState.REFUSED and arrived.refused is None:
             if upload is None:
                 upload = _begin_again(session, photo, album, arrived, jobs=jobs, at=at)
@@ -143,7 +165,11 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
     photo = _new_photo(session, viewer, album, arrived, at)
     if arrived.refused is None:
         _enqueue(session, photo, jobs=jobs, generation=0)
-    activity.record_once_an_hour(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album.id)
+    if isinstance(viewer, Member):
+        activity.record_once_an_hour(session, ActivityKind.PHOTOS_ADDED, by=viewer, at=at, album=album.id)
+    else:
+        added = {"group": viewer.group, "guest": viewer.id, "album": album.id}
+        activity.record_guest_once_an_hour(session, ActivityKind.GUEST_ADDED_PHOTOS, at=at, **added)
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
 
 
@@ -325,8 +351,8 @@ def note_progress(session: Session, *, waiting: Taken, percent: int) -> bool:
 def make_ready(
     session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], jobs: Jobs, at: datetime
 ) -> str | None:
-    """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
-    object, to be kept after the commit; None when the photo was deleted or done meanwhile.
+    """Show a photo, or what a guest has added to a member first: its renditions are in storage, and the key of its upload is destroyed.
+    Returns the promise to remove the upload's object, to be kept after the commit; None when the photo was deleted or done meanwhile.
 
     Of the two files of a Live Photo only the still is shown, whichever of them is ready first; the film goes.
     """
@@ -348,7 +374,6 @@ def make_ready(
         )
         for each in written
     )
-    photo.state = PhotoState.READY
     photo.reason = None
     photo.width, photo.height = decoded.width, decoded.height
     photo.duration = decoded.duration
@@ -357,13 +382,39 @@ def make_ready(
     photo.sealed_thumbhash = waiting.key.seal_field("thumbhash", photo.id, decoded.thumbhash)
     photo.removed = list(decoded.removed)
     photo.stored = sum(each.sealed.size for each in written)
-    photo.changed_at = at
     session.delete(upload)
     removal = promise_removal(session, names=[waiting.object_name], at=at)[0]
-    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
-    if photo.pair:
-        _join_live_photo(session, photo, jobs=jobs, at=at)
+    if photo.guest_id is not None and session.scalar(sa.select(Album.asks_first).where(Album.id == photo.album_id)):
+        photo.state, photo.changed_at = PhotoState.AWAITING, at
+    else:
+        _show(session, photo, jobs=jobs, at=at)
     return removal
+
+
+def say_yes(session: Session, *, album: OpenAlbum, photos: Sequence[str], jobs: Jobs, at: datetime) -> None:
+    """Show photos of this album that wait for a member's yes; what does not, or is gone, is passed over."""
+    lock_album(session, album=album.id)
+    waiting = sa.select(Photo).where(Photo.album_id == album.id, Photo.id.in_(photos), Photo.state == PhotoState.AWAITING)
+    for photo in session.scalars(waiting.order_by(Photo.number).with_for_update()).all():
+        if photo in session:  # of a Live Photo the film is gone as soon as its still is shown
+            _show(session, photo, jobs=jobs, at=at)
+
+
+def list_of_guests(session: Session, *, album: str, guests: Sequence[str]) -> Sequence[Photo]:
+    """What these people have added to an album and nobody else sees yet, in the order in which it came."""
+    unseen = Photo.album_id == album, Photo.guest_id.in_(guests), Photo.state.in_(UNFINISHED)
+    return session.scalars(sa.select(Photo).where(*unseen).order_by(Photo.number)).all()
+
+
+def take_back(session: Session, *, album: OpenAlbum, photo: str, guests: Sequence[str], jobs: Jobs, at: datetime) -> None:
+    """Destroy a photo that one of these people has added. Raises `NotVisible` for any other, and for one that is held."""
+    lock_album(session, album=album.id)
+    own = sa.select(Photo.id).where(
+        Photo.id == photo, Photo.album_id == album.id, Photo.guest_id.in_(guests), Photo.state != PhotoState.HELD
+    )
+    if session.scalars(own).one_or_none() is None:
+        raise NotVisible
+    destroy_photos(session, album=album.id, photos=[photo], jobs=jobs, at=at)
 
 
 def unneeded(session: Session, *, objects: Sequence[str]) -> set[str]:
@@ -385,9 +436,10 @@ def hide(session: Session, *, photo: str, at: datetime) -> None:
         return
     lock_album(session, album=album)
     row = session.get(Photo, photo, with_for_update=True)
-    if row is not None and row.state is PhotoState.READY:
+    if row is not None and row.state in PREPARED:
+        if row.state is PhotoState.READY:
+            count_ready(session, album=album, photos=-1, stored=-row.stored)
         row.state, row.reason, row.changed_at = PhotoState.REFUSED, "hidden", at
-        count_ready(session, album=album, photos=-1, stored=-row.stored)
 
 
 def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
@@ -435,7 +487,16 @@ def drop_old_uploads(session: Session, *, jobs: Jobs, at: datetime) -> None:
         _destroy_file(session, photo, upload, jobs=jobs, at=at)
 
 
-def _new_photo(session: Session, viewer: Member, album: OpenAlbum, arrived: Arrived, at: datetime) -> Photo:
+def _show(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
+    """It can be seen from now on; for a caller who has locked the album."""
+    photo.state, photo.shown_at, photo.changed_at = PhotoState.READY, at, at
+    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
+    session.flush()
+    if photo.pair:
+        _join_live_photo(session, photo, jobs=jobs, at=at)
+
+
+def _new_photo(session: Session, viewer: Member | AddingGuest, album: OpenAlbum, arrived: Arrived, at: datetime) -> Photo:
     highest = session.scalars(sa.select(sa.func.coalesce(sa.func.max(Photo.number), 0)).where(Photo.album_id == album.id)).one()
     photo = Photo(
         id=new_id(),
@@ -450,7 +511,8 @@ def _new_photo(session: Session, viewer: Member, album: OpenAlbum, arrived: Arri
         removed=[],
         stored=arrived.sealed.size if arrived.object_name else 0,
         created_at=at,
-        created_by=viewer.id,
+        created_by=viewer.id if isinstance(viewer, Member) else None,
+        guest_id=None if isinstance(viewer, Member) else viewer.id,
         changed_at=at,
     )
     session.add(photo)
@@ -518,10 +580,10 @@ def _enqueue(session: Session, photo: Photo, *, jobs: Jobs, generation: int) -> 
 
 
 def _join_live_photo(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
-    """Of the ready photos of an album that have the same pair, leave the stills, if there are any; for a caller who has locked it."""
-    pair = session.scalars(
-        sa.select(Photo).where(Photo.album_id == photo.album_id, Photo.pair == photo.pair, Photo.state == PhotoState.READY)
-    ).all()
+    """Of the ready photos of an album that have the same pair, leave the stills, if there are any; for a caller who has locked it. What a
+    guest adds never takes a photo of anybody else's away."""
+    same = Photo.album_id == photo.album_id, Photo.pair == photo.pair, Photo.guest_id.is_not_distinct_from(photo.guest_id)
+    pair = session.scalars(sa.select(Photo).where(*same, Photo.state == PhotoState.READY)).all()
     stills = [each for each in pair if each.kind is PhotoKind.PHOTO]
     films = [each for each in pair if each.kind is PhotoKind.VIDEO and (each.duration or 0) <= 1000 * LIVE_SECONDS]
     if not stills or not films:

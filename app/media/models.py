@@ -28,6 +28,10 @@ class PhotoState(StrEnum):
     REFUSED = "refused"
 
 
+PREPARED = (PhotoState.READY, PhotoState.AWAITING)
+"""The states in which a photo has its renditions and members see it."""
+
+
 class RenditionName(StrEnum):
     """The files made from a photo. `play` is what a browser plays of a video; its `grid` and `screen` are pictures of it."""
 

@@ -23,9 +23,13 @@ from app.security.viewer import Member
 PAGE = 60
 """Photos on one page of an album."""
 
-UNFINISHED = (PhotoState.RECEIVED, PhotoState.REFUSED)
+UNFINISHED = (PhotoState.RECEIVED, PhotoState.AWAITING, PhotoState.REFUSED)
+"""What no album counts as ready."""
 
 _ORDER = (Photo.taken_at, Photo.number)
+
+# The room of this table is above this one; what points at photos and people is known here by name only.
+_VOICE = sa.table("voice", sa.column("photo_id"), sa.column("guest_id"), sa.column("object_name"))
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Counts:
     videos: int = 0
     ready: int = 0
     received: int = 0
+    awaiting: int = 0
     refused: int = 0
 
 
@@ -109,7 +114,7 @@ def is_new(photo: Photo, since: datetime | None) -> bool:
 
 
 def count(session: Session, *, album: str) -> Counts:
-    """How many photos of an album are ready, waiting, refused."""
+    """How many photos of an album are in which state."""
     return counts_by_album(session, albums=[album]).get(album, Counts())
 
 
@@ -138,6 +143,12 @@ def get_photo_of_album(session: Session, *, album: str, photo: str) -> Photo:
     if found is None:
         raise NotVisible
     return found
+
+
+def awaiting(session: Session, *, album: str, size: int = PAGE) -> Sequence[Photo]:
+    """The first photos of an album that guests have added and that wait for a member's yes, in the order in which they came."""
+    waiting = sa.select(Photo).where(Photo.album_id == album, Photo.state == PhotoState.AWAITING)
+    return session.scalars(waiting.order_by(Photo.number).limit(size)).all()
 
 
 def covers(session: Session, *, albums: Sequence[Album]) -> dict[str, Photo]:
@@ -215,6 +226,9 @@ def destroy_photos(session: Session, *, album: str, photos: Sequence[str], jobs:
     ready = [row.stored for row in rows if row.state is PhotoState.READY]
     objects = list(session.scalars(sa.select(Rendition.object_name).where(Rendition.photo_id.in_(photos))))
     objects += session.scalars(sa.select(Upload.object_name).where(Upload.photo_id.in_(photos), Upload.object_name.is_not(None)))
+    objects += session.scalars(
+        sa.select(_VOICE.c.object_name).where(_VOICE.c.photo_id.in_(photos), _VOICE.c.object_name.is_not(None))
+    )
     remove_objects(session, names=objects, group=rows[0].group_id, jobs=jobs, at=at)
     session.execute(sa.delete(Photo).where(Photo.id.in_(photos)))
     count_ready(session, album=album, photos=-len(ready), stored=-sum(ready))
@@ -232,8 +246,14 @@ def end_incoming(session: Session, *which: sa.ColumnElement[bool], at: datetime)
 
 def claimed_objects(session: Session) -> set[str]:
     """The names of all objects that a row points to. Whatever else lies in storage was left behind."""
-    names = (table.object_name for table in (Rendition, Upload, IncomingPart))
+    names = (Rendition.object_name, Upload.object_name, IncomingPart.object_name, _VOICE.c.object_name)
     return {name for column in names for name in session.scalars(sa.select(column).where(column.is_not(None))) if name}
+
+
+def drop_voices(session: Session, *, guests: Sequence[str], at: datetime) -> None:
+    """Promise to remove what these people have said, for a caller who deletes them: the keys go with their rows."""
+    said = sa.select(_VOICE.c.object_name).where(_VOICE.c.guest_id.in_(guests), _VOICE.c.object_name.is_not(None))
+    promise_removal(session, names=session.scalars(said).all(), at=at)
 
 
 ENDINGS = {"image/png": ("photo", "png"), "video/mp4": ("video", "mp4")}

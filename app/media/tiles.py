@@ -81,11 +81,20 @@ def tile(
 
 def address(photo: str, rendition: RenditionName, asks: Asks, *, save: bool = False) -> str:
     """Where this browser, and no other, finds the bytes of a rendition."""
+    return _address(photo, rendition.value, asks, save=save)
+
+
+def voice_address(voice: str, asks: Asks) -> str:
+    """Where this browser, and no other, hears what somebody said."""
+    return _address(voice, "voice", asks)
+
+
+def _address(subject: str, rendition: str, asks: Asks, *, save: bool = False) -> str:
     cookie = credential(asks).cookie
     assert cookie is not None
     token = house().tokens.media(
-        photo=photo,
-        rendition=rendition.value,
+        photo=subject,
+        rendition=rendition,
         kind="member" if asks is Asks.MEMBER else "device",
         cookie=cookie,
         at=house().clock.now(),

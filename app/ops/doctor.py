@@ -509,7 +509,8 @@ def _look_at_decoder() -> Iterator[Finding]:
 
 def _prove(env: Mapping[str, str], *, hide: bool) -> Iterator[Finding]:
     from app.house import open_house
-    from app.ops.proving import hide_photo, how_many, prove_stored
+    from app.ops.proving import hide as hide_it
+    from app.ops.proving import how_many, prove_stored
 
     settings = Settings.from_env(env)
     if settings.database_url.startswith("sqlite") and not Path(settings.database_url.removeprefix("sqlite:///")).exists():
@@ -523,7 +524,7 @@ def _prove(env: Mapping[str, str], *, hide: bool) -> Iterator[Finding]:
         with bar("Proving", files) as progress:
             for each in prove_stored(house, progress=progress):
                 if hide and each.flaw.is_shown:
-                    hide_photo(house, each.photo)
+                    hide_it(house, each)
                 failed.add(each.photo)
                 yield check_proof(each, hidden=hide)
     finally:
@@ -533,12 +534,14 @@ def _prove(env: Mapping[str, str], *, hide: bool) -> Iterator[Finding]:
 
 
 def check_proof(found: "Unproven", *, hidden: bool) -> Finding:
-    """What is wrong with a file of a photo."""
-    says = f"Photo {found.photo}: {found.rendition} {found.flaw}."
+    """What is wrong with a file of a photo, or with a voice about it."""
+    says = f"Photo {found.photo}: {found.rendition or f'voice {found.voice}'} {found.flaw}."
     if not found.flaw.is_shown:
         return _failure(
             "proof", says, "Is this the right storage, and is all of it there? If so, bring the file back from a backup."
         )
+    if hidden and found.voice:
+        return _failure("proof", says, "Nobody hears it any more.")
     if hidden:
         return _failure(
             "proof", says, "Nobody sees it any more. A member can dismiss it in its album and add the original again."

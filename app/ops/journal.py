@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Account
 from app.activity.models import Deletion, DeletionKind
 from app.albums.models import Album
+from app.answers.models import Note, Voice
 from app.db import Database
 from app.errors import KinfoldError
 from app.groups.models import Group
@@ -45,6 +46,8 @@ DELETED = {
     DeletionKind.GUEST: Guest,
     DeletionKind.ALBUM: Album,
     DeletionKind.PHOTO: Photo,
+    DeletionKind.NOTE: Note,
+    DeletionKind.VOICE: Voice,
 }
 
 
@@ -187,6 +190,12 @@ def _taking(line: Line, no_password: str) -> sa.Update | None:
             return sa.update(Account).where(Account.id == line.id).values(role=Role.EDITOR)
         case DeletionKind.SAVING:
             return sa.update(Grant).where(Grant.id == line.id).values(may_save=False)
+        case DeletionKind.ADDING:
+            return sa.update(Grant).where(Grant.id == line.id).values(may_add=False)
+        case DeletionKind.NOTE_HIDDEN:
+            return sa.update(Note).where(Note.id == line.id).values(hidden_at=line.at)
+        case DeletionKind.VOICE_HIDDEN:
+            return sa.update(Voice).where(Voice.id == line.id).values(hidden_at=line.at)
     return None
 
 

@@ -116,15 +116,15 @@ def fingerprints(lines: Iterable[bytes]) -> dict[str, Fingerprint]:
     return found
 
 
-def rows_of(lines: Iterable[bytes], table: str) -> Iterator[dict[str, Any]]:
-    """The rows of one table, as JSON has their values."""
-    names: list[str] | None = None
+def rows_of(lines: Iterable[bytes], *tables: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The rows of some tables, each with the name of its table and as JSON has its values."""
+    table, names = "", list[str]()
     for line in lines:
         if line.startswith(b"{"):
             head = json.loads(line)
-            names = head["columns"] if head["table"] == table else None
-        elif names is not None:
-            yield dict(zip(names, json.loads(line), strict=True))
+            table, names = head["table"], head["columns"]
+        elif table in tables:
+            yield table, dict(zip(names, json.loads(line), strict=True))
 
 
 def _by_table(

@@ -92,7 +92,10 @@ def told(totals: Totals, *, workers: int) -> dict[str, str]:
     return {
         "groups": f"{totals.groups} with {totals.members} members and {totals.guests} guests",
         "albums": f"{totals.albums}",
-        "photos": f"{photos[PhotoState.READY]} ready, {photos[PhotoState.RECEIVED]} waiting{waits}, {photos[PhotoState.REFUSED]} refused",
+        "photos": (
+            f"{photos[PhotoState.READY]} ready, {photos[PhotoState.RECEIVED]} waiting{waits}, "
+            f"{photos[PhotoState.AWAITING]} for a member's yes, {photos[PhotoState.REFUSED]} refused"
+        ),
         "stored": size(totals.stored),
         "links": f"{totals.links} still let somebody in",
         "browsers": f"{totals.sessions} of members, {totals.devices} of guests",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from app.accounts import service as accounts
 from app.activity import service as activity
 from app.albums import jobs as albums
+from app.answers import jobs as answers
 from app.groups import service as groups
 from app.house import House
 from app.ingest import jobs as ingest
@@ -36,7 +37,11 @@ def handlers(
     house: House, decoder: Decoder, stop: threading.Event | None = None, in_hand: dict[str, Taken] | None = None
 ) -> dict[str, Handler]:
     """Every job of every room."""
-    return {**ingest.handlers(house, decoder, stop, in_hand), **albums.handlers(house)}
+    return {
+        **ingest.handlers(house, decoder, stop, in_hand),
+        **answers.handlers(house, decoder, stop),
+        **albums.handlers(house),
+    }
 
 
 def sweeps(house: House) -> dict[str, Callable[[], None]]:
@@ -45,6 +50,7 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
     return {
         "end what is over": lambda: _end_what_is_over(house),
         "enqueue forgotten uploads": lambda: ingest.enqueue_forgotten_uploads(house),
+        "enqueue forgotten voices": lambda: answers.enqueue_forgotten_voices(house),
         "drop old uploads": lambda: ingest.drop_old_uploads(house),
         "drop expired uploads": lambda: ingest.drop_expired_uploads(house),
         "enqueue forgotten removals": lambda: albums.enqueue_forgotten_removals(house),

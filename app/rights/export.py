@@ -3,6 +3,7 @@
     people.json  members.json
     Brittany 2026/album.json
     Brittany 2026/photo-001.jpg ...
+    Brittany 2026/photo-001-voice-1.mp3 ...
     missing.txt                       only when something could not be read
 
 Before each file it is asked again whether this owner may have it, and no transaction stays open while bytes are sent. Dates are in the
@@ -32,7 +33,7 @@ from app.viewing.zipping import Zip
 
 PEOPLE, MEMBERS, ABOUT, MISSING = "people.json", "members.json", "album.json", "missing.txt"
 
-_SAID_OF_MISSING = "These photos were deleted while this copy was made, or could not be read:\n\n"
+_SAID_OF_MISSING = "These files were deleted while this copy was made, or could not be read:\n\n"
 
 
 class GroupCopy:
@@ -77,7 +78,9 @@ class GroupCopy:
             return
         yield from self._zip.add(f"{folder}/{ABOUT}", self._about(album))
         for photo in self._photos(album):
-            yield from self._photo(photo, f"{folder}/{photo.file}")
+            yield from self._file(photo.row.id, RenditionName.FULL, f"{folder}/{photo.file}")
+            for voice, name in photo.voices.items():
+                yield from self._file(voice, media.VOICE, f"{folder}/{name}")
 
     def _about(self, album: OpenAlbum) -> Iterator[bytes]:
         """JSON of any length, a photo at a time."""
@@ -101,14 +104,13 @@ class GroupCopy:
             yield from page
             last = page[-1]
 
-    def _photo(self, photo: WholePhoto, name: str) -> Iterator[bytes]:
-        """One file. A photo that was deleted meanwhile, or whose object is gone or damaged, is named at the end instead; a storage that
-        can't be reached at all breaks the answer off."""
+    def _file(self, of: str, rendition: str, name: str) -> Iterator[bytes]:
+        """One file, of a photo or of a voice. What was deleted meanwhile, or has an object that is gone or damaged, is named at the end
+        instead; a storage that can't be reached at all breaks the answer off."""
         self._check()
         try:
-            seen = media.see(
-                self._house, photo=photo.row.id, rendition=RenditionName.FULL, kind="member", save=True, cookie=self._cookie
-            )
+            save = rendition == RenditionName.FULL
+            seen = media.see(self._house, photo=of, rendition=rendition, kind="member", save=save, cookie=self._cookie)
             content = media.read(self._house, seen)
             yield from self._zip.add(name, content, size=seen.size)
         except (NotVisible, ObjectMissing, SealBroken):

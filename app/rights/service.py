@@ -17,10 +17,12 @@ from app.activity import service as activity
 from app.activity.models import Activity, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, remove_objects, titles_of
+from app.answers import service as answers
+from app.answers.service import Answers, Said
 from app.errors import Refused
 from app.groups.models import Group
 from app.jobs.port import Jobs
-from app.media.models import Photo, PhotoState, Rendition, RenditionName
+from app.media.models import PREPARED, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import PAGE, UNFINISHED, caption, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -48,14 +50,33 @@ class Stored:
 
 @dataclass(frozen=True)
 class WholePhoto:
-    """A ready photo as it is taken away: its row, and the name of its file."""
+    """A photo as it is taken away: its row, the name of its file, and what guests have said about it."""
 
     row: Photo
     file: str
+    answers: Answers
+
+    @property
+    def voices(self) -> dict[str, str]:
+        """The name of each voice's file, by its identifier."""
+        stem = self.file.partition(".")[0]
+        heard = (said.id for said in self.answers.said if said.voice)
+        return {voice: f"{stem}-voice-{number}.mp3" for number, voice in enumerate(heard, start=1)}
 
     def about(self, key: AlbumKey) -> Facts:
-        """What is told about it: when it was taken by the clock at that place (or uploaded), and what was written under it."""
-        return {"file": self.file, "taken": self.row.taken_at.isoformat(), "caption": caption(self.row, key)}
+        """What is told about it: when it was taken by the clock at that place (or uploaded), what was written under it, and what guests
+        have said."""
+        return {
+            "file": self.file,
+            "taken": self.row.taken_at.isoformat(),
+            "caption": caption(self.row, key),
+            "hearts": [name for _, name in self.answers.hearts],
+            "said": [
+                {"by": said.name, "at": said.at.isoformat(), "hidden": said.hidden}
+                | ({"file": self.voices[said.id]} if said.voice else {"text": said.text})
+                for said in self.answers.said
+            ],
+        }
 
 
 def what_is_stored(session: Session, viewer: Member) -> Stored:
@@ -75,7 +96,7 @@ def what_is_stored(session: Session, viewer: Member) -> Stored:
     return Stored(
         albums=albums,
         photos=int(photos or 0),
-        waiting=unfinished.get(PhotoState.RECEIVED, (0, 0))[0],
+        waiting=sum(unfinished.get(state, (0, 0))[0] for state in (PhotoState.RECEIVED, PhotoState.AWAITING)),
         refused=unfinished.get(PhotoState.REFUSED, (0, 0))[0],
         size=int(ready_bytes or 0) + sum(int(size) for _, size in unfinished.values()),
         people=_count(session, Guest, Guest.group_id == viewer.group),
@@ -90,7 +111,9 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     members = _names_of_members(session, viewer.group)
     grants = sharing.list_grants(session, guest=guest, master=master)
     noted = session.scalars(sa.select(Activity).where(Activity.guest_id == guest.id).order_by(Activity.at, Activity.id)).all()
-    titles = titles_of(session, viewer, albums={each.album_id for each in noted if each.album_id}, master=master)
+    added = session.scalars(sa.select(Photo).where(Photo.guest_id == guest.id).order_by(Photo.created_at, Photo.id)).all()
+    wanted = {each.album_id for each in noted if each.album_id} | {photo.album_id for photo in added}
+    titles = titles_of(session, viewer, albums=wanted, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
     devices = session.scalars(
         sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id).order_by(DeviceRow.created_at, DeviceRow.id)
@@ -122,6 +145,13 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
                 "ended": _moment(device.ended_at),
             }
             for device in devices
+        ],
+        "said": [
+            {"album": album.title, "photo": photo.number} | _about_said(said)
+            for album, photo, said in answers.of_guest(session, guest=guest.id, master=master)
+        ],
+        "photos_added": [
+            {"album": titles.get(photo.album_id), "photo": photo.number, "at": photo.created_at.isoformat()} for photo in added
         ],
         "happened": [
             {
@@ -164,19 +194,21 @@ def about_members(session: Session, viewer: Member) -> list[Facts]:
 def whole_photos(
     session: Session, *, album: OpenAlbum, after: WholePhoto | None = None, size: int = PAGE
 ) -> Sequence[WholePhoto]:
-    """The next ready photos of an album, in its order, after one that may be gone by now."""
+    """The next photos of an album that members see, in its order, after one that may be gone by now."""
     order = (Photo.taken_at, Photo.number)
     query = (
         sa.select(Photo, Rendition.mime)
         .join(Rendition, sa.and_(Rendition.photo_id == Photo.id, Rendition.name == RenditionName.FULL))
-        .where(Photo.album_id == album.id, Photo.state == PhotoState.READY)
+        .where(Photo.album_id == album.id, Photo.state.in_(PREPARED))
         .order_by(*order)
         .limit(size)
     )
     if after is not None:
         here = sa.tuple_(sa.literal(after.row.taken_at, sa.DateTime), sa.literal(after.row.number))
         query = query.where(sa.tuple_(*order) > here)
-    return [WholePhoto(photo, saved_name(photo.number, mime)) for photo, mime in session.execute(query)]
+    found = session.execute(query).all()
+    said = answers.for_members(session, photos=[photo.id for photo, _ in found], key=album.key)
+    return [WholePhoto(photo, saved_name(photo.number, mime), said.get(photo.id, Answers())) for photo, mime in found]
 
 
 def as_json(facts: Facts | list[Facts]) -> bytes:
@@ -212,11 +244,19 @@ def _about_grant(grant: Grant, members: dict[str | None, str], at: datetime) -> 
     return {
         "until": grant.expires_at.isoformat(),
         "may_save": grant.may_save,
+        "may_add": grant.may_add,
         "state": sharing.state_of_grant(grant, at).value,
         "ended": _moment(grant.ended_at),
         "given": grant.created_at.isoformat(),
         "given_by": members.get(grant.created_by),
     }
+
+
+def _about_said(said: Said | None) -> Facts:
+    if said is None:
+        return {"heart": True}
+    words: Facts = {"seconds": round(said.duration / 1000)} if said.voice else {"text": said.text}
+    return words | {"at": said.at.isoformat(), "hidden": said.hidden}
 
 
 def _names_of_members(session: Session, group: str) -> dict[str | None, str]:

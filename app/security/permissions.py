@@ -37,6 +37,7 @@ class Action(Enum):
     KEEP_GROUP = ("change the group, take a copy of everything in it, delete it", Asks.MEMBER, OWNERS)
     STOP_ALL_SHARING = ("end everything that the group shares", Asks.MEMBER, OWNERS)
     SEE_SHARED = ("look at what was shared with this browser's people", Asks.DEVICE, frozenset[Role]())
+    ANSWER = ("say something about a photo that was shared, or add one where that is allowed", Asks.DEVICE, frozenset[Role]())
 
     def __init__(self, meaning: str, asks: Asks, roles: frozenset[Role]) -> None:
         self.meaning = meaning

@@ -20,6 +20,7 @@ class PeriodForm(KinfoldForm):
     days = StringField()
     until = StringField()
     may_save = BooleanField(false_values=NO)
+    may_add = BooleanField(false_values=NO)
 
     def end(self, *, at: datetime, max_days: int, longer: datetime | None = None) -> datetime | None:
         """The end that was asked for, or None with the mistake marked on its field. With `longer`, an end that there is already, days are

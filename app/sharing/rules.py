@@ -112,6 +112,16 @@ def forgotten_at(*, shared_at: datetime, ends: Sequence[datetime]) -> datetime:
     return max([shared_at, *ends]) + FORGOTTEN_AFTER
 
 
+def whose(guests: Sequence[str], chosen: str) -> str:
+    """Whose tap it was on a device of these guests: the one that the form names, or the only one there is. Raises `Refused` when it could
+    be several, or is somebody else."""
+    if chosen in guests:
+        return chosen
+    if chosen or len(guests) != 1:
+        raise Refused("who-missing")
+    return guests[0]
+
+
 def usual_days(max_days: int) -> int:
     """What a person gets when nobody says anything else."""
     return min(DEFAULT_DAYS, max_days)

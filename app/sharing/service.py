@@ -57,7 +57,8 @@ class Shared:
 @dataclass(frozen=True)
 class SharedAlbum:
     """An album as a guest may see it: until when, whether it may be saved, and who shared it. `visited_at` is when the people of this
-    device were here last, and `new_since` the end of the visit before; both are empty at first."""
+    device were here last, and `new_since` the end of the visit before; both are empty at first. `grants` are those of this device's
+    people that are good now."""
 
     album: OpenAlbum
     until: datetime
@@ -65,6 +66,17 @@ class SharedAlbum:
     sender: str
     visited_at: datetime | None
     new_since: datetime | None
+    grants: Sequence[Grant]
+
+    @property
+    def guests(self) -> list[str]:
+        """The people of this device who may see it."""
+        return [grant.guest_id for grant in self.grants]
+
+    @property
+    def adding(self) -> list[str]:
+        """Those of them who may add photos."""
+        return [grant.guest_id for grant in self.grants if grant.may_add]
 
 
 @dataclass(frozen=True)
@@ -143,17 +155,26 @@ def share(
     guest: Guest,
     until: datetime,
     may_save: bool,
+    may_add: bool = False,
     tokens: Tokens,
     at: datetime,
 ) -> Shared:
     """The one-tap way: the guest may see the album, and here is a new link for them."""
-    granted = give(session, viewer, album=album, guest=guest, until=until, may_save=may_save, at=at)
+    granted = give(session, viewer, album=album, guest=guest, until=until, may_save=may_save, may_add=may_add, at=at)
     link, token = _new_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
     return Shared(guest, granted, link, token)
 
 
 def give(
-    session: Session, viewer: Member, *, album: OpenAlbum, guest: Guest, until: datetime, may_save: bool, at: datetime
+    session: Session,
+    viewer: Member,
+    *,
+    album: OpenAlbum,
+    guest: Guest,
+    until: datetime,
+    may_save: bool,
+    may_add: bool = False,
+    at: datetime,
 ) -> Grant:
     """The guest may see the album until then: a new grant, or another date for the one there is."""
     _lock_guest(session, guest)
@@ -163,6 +184,7 @@ def give(
         session.add(grant)
     grant.expires_at, grant.created_by = until, viewer.id
     set_saving(session, grant=grant, may_save=may_save, at=at)
+    set_adding(session, grant=grant, may_add=may_add, at=at)
     grant.ended_at = grant.ended_by = None
     guest.shared_at = at
     activity.record(session, ActivityKind.SHARED, by=viewer, at=at, guest=guest.id, album=album.id)
@@ -224,6 +246,13 @@ def set_saving(session: Session, *, grant: Grant, may_save: bool, at: datetime) 
     if grant.may_save and not may_save:
         activity.record_deletion(session, DeletionKind.SAVING, grant.id, at=at)
     grant.may_save = may_save
+
+
+def set_adding(session: Session, *, grant: Grant, may_add: bool, at: datetime) -> None:
+    """Allow or forbid adding photos; what was added stays."""
+    if grant.may_add and not may_add:
+        activity.record_deletion(session, DeletionKind.ADDING, grant.id, at=at)
+    grant.may_add = may_add
 
 
 def end_grant(session: Session, viewer: Member, *, grant: Grant, at: datetime) -> None:
@@ -310,9 +339,10 @@ def rename_guest(guest: Guest, *, name: str) -> None:
 
 
 def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
-    """Forget a person: what they see, their links and devices go with them."""
+    """Forget a person: what they see and said, their links and devices go with them."""
     activity.record(session, ActivityKind.GUEST_DELETED, by=viewer, at=at)
     activity.record_deletion(session, DeletionKind.GUEST, guest.id, at=at)
+    media.drop_voices(session, guests=[guest.id], at=at)
     session.execute(sa.delete(Guest).where(Guest.id == guest.id))
 
 
@@ -610,8 +640,11 @@ def forget_people(session: Session, *, at: datetime) -> None:
     last = at - rules.FORGOTTEN_AFTER
     lately = sa.exists().where(Grant.guest_id == Guest.id, sa.func.coalesce(Grant.ended_at, Grant.expires_at) > last)
     unseen = sa.or_(Guest.seen_until.is_(None), Guest.seen_until <= last)
-    forgotten = session.scalars(sa.delete(Guest).where(Guest.shared_at <= last, unseen, ~lately).returning(Guest.id))
-    activity.record_deletion(session, DeletionKind.GUEST, *forgotten, at=at)
+    forgotten = session.scalars(sa.select(Guest.id).where(Guest.shared_at <= last, unseen, ~lately).with_for_update()).all()
+    if forgotten:
+        media.drop_voices(session, guests=forgotten, at=at)
+        session.execute(sa.delete(Guest).where(Guest.id.in_(forgotten)))
+        activity.record_deletion(session, DeletionKind.GUEST, *forgotten, at=at)
 
 
 # --- the rules of `rules.py`, in SQL -----------------------------------------------------------------------------------
@@ -663,6 +696,7 @@ def _shared_album(grants: Sequence[tuple[Grant, str]], master: MasterKey) -> Sha
         sender,
         visited_at=max((grant.visited_at for grant, _ in grants if grant.visited_at), default=None),
         new_since=max((grant.new_since for grant, _ in grants if grant.new_since), default=None),
+        grants=[grant for grant, _ in grants],
     )
 
 

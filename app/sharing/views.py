@@ -80,7 +80,15 @@ def do_share(album: str) -> Response:
             raise Refused(form.first_error)
         return make_response(_share_page(found, form), 400)
     shared = service.share(
-        session(), member(), album=found, guest=guest, until=until, may_save=form.may_save.data, tokens=house().tokens, at=at
+        session(),
+        member(),
+        album=found,
+        guest=guest,
+        until=until,
+        may_save=form.may_save.data,
+        may_add=form.may_add.data,
+        tokens=house().tokens,
+        at=at,
     )
     if wants_json():
         return make_response(
@@ -170,7 +178,14 @@ def give(guest: str) -> Response:
     found, form, at = _guest(guest), GiveForm(), house().clock.now()
     until = _until(form)
     grant = service.give(
-        session(), member(), album=_album(form.album.data), guest=found, until=until, may_save=form.may_save.data, at=at
+        session(),
+        member(),
+        album=_album(form.album.data),
+        guest=found,
+        until=until,
+        may_save=form.may_save.data,
+        may_add=form.may_add.data,
+        at=at,
     )
     if wants_json():
         return make_response(jsonify(id=grant.id, expires_at=until.isoformat()), 201)
@@ -196,6 +211,15 @@ def saving(grant: str) -> Response:
     """Allow or forbid saving, at once."""
     found = service.get_grant(session(), member(), grant=grant)
     service.set_saving(session(), grant=found, may_save=PeriodForm().may_save.data, at=house().clock.now())
+    return _to_person(found.guest_id)
+
+
+@pages.post("/grants/<grant>/adding")
+@allow(Action.SHARE)
+def adding(grant: str) -> Response:
+    """Allow or forbid adding photos, at once."""
+    found = service.get_grant(session(), member(), grant=grant)
+    service.set_adding(session(), grant=found, may_add=PeriodForm().may_add.data, at=house().clock.now())
     return _to_person(found.guest_id)
 
 
@@ -483,6 +507,7 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
                 "cover": tile(covers[album.id], album.key, Asks.MEMBER) if album.id in covers else None,
                 "until": grant.expires_at if state is GrantState.LIVE else grant.ended_at or grant.expires_at,
                 "may_save": grant.may_save,
+                "may_add": grant.may_add,
                 "live": state is GrantState.LIVE,
                 "by_hand": state is GrantState.ENDED,
             }

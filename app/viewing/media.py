@@ -21,10 +21,12 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from app.accounts.models import Account, SignedIn
 from app.albums.models import Album
+from app.answers.models import Voice, VoiceState
 from app.errors import KinfoldError, NotVisible, PhotosHidden
 from app.house import House
+from app.ingest.voicing import MIME
 from app.instance import take_notice
-from app.media.models import Photo, PhotoState, Rendition, RenditionName
+from app.media.models import PREPARED, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import saved_name
 from app.security.permissions import Asks
 from app.security.tokens import MediaClaim, cookie_digest
@@ -49,6 +51,8 @@ WHOLE = 8 * 1024 * 1024
 """The longest answer in one piece, which the server takes at once: the thread is free again, however slowly it is read. Nearly every
 photo of a phone is one. Longer ones are sent while they are read, and take a place."""
 
+VOICE = "voice"
+
 _NEVER = [("Cache-Control", "no-store"), ("CDN-Cache-Control", "no-store")]
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -69,8 +73,8 @@ class Seen:
 
 
 def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cookie: bytes) -> Seen:
-    """Whether the browser with this cookie, as a `member`'s or as a `device`, may have a rendition now, to look at or to save. Raises
-    `NotVisible`, or `PhotosHidden`. One SQL statement."""
+    """Whether the browser with this cookie, as a `member`'s or as a `device`, may have a rendition now, to look at or to save; of the
+    rendition `voice` it is not a photo but what somebody said about one. Raises `NotVisible`, or `PhotosHidden`. One SQL statement."""
     if take_notice(house.database, house.clock):
         raise PhotosHidden
     if save and rendition != RenditionName.FULL:
@@ -78,7 +82,7 @@ def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cook
     needs_save = rendition == RenditionName.FULL
     with house.database.looking() as connection:
         rows = connection.execute(
-            _FOR_MEMBER if kind == "member" else _FOR_DEVICE,
+            _STATEMENTS[kind, rendition == VOICE],
             {"photo": photo, "rendition": rendition, "cookie": cookie, "at": house.clock.now()},
         ).all()
     for *facts, may_save in rows:
@@ -176,7 +180,7 @@ class PhotoBytes:
             yield from read(self._house, seen, at, min(at + STRETCH, stop))
 
     def _caching(self, claim: MediaClaim, seen: Seen) -> list[tuple[str, str]]:
-        if claim.save or claim.rendition in (RenditionName.FULL, RenditionName.PLAY):
+        if claim.save or claim.rendition in (RenditionName.FULL, RenditionName.PLAY, VOICE):
             return _NEVER
         now = self._house.clock.now().timestamp()
         ends = [claim.expires] + ([seen.until.timestamp()] if seen.until else [])
@@ -221,49 +225,46 @@ def _wanted(environ: Environ, etag: str, size: int) -> tuple[int, int, bool] | N
     return start, min(stop, start + STRETCH), False
 
 
-def _rendition(*joins: tuple[Any, Any], until: Any, may_save: Any, where: tuple[Any, ...]) -> sa.Select[Any]:
-    query = (
-        sa.select(
-            Photo.id,
-            Photo.number,
-            Photo.album_id,
-            Album.wrapped_key,
-            Rendition.object_name,
-            Rendition.wrapped_key,
-            Rendition.size,
-            Rendition.mime,
-            until,
-            may_save,
-        )
-        .select_from(Photo)
-        .join(Album, Album.id == Photo.album_id)
-        .join(Rendition, Rendition.photo_id == Photo.id)
-    )
-    for table, on in joins:
-        query = query.join(table, on)
-    return query.where(
-        Photo.id == sa.bindparam("photo"),
-        Photo.state == PhotoState.READY,
-        Rendition.name == sa.bindparam("rendition", type_=Rendition.name.type),
-        *where,
-    )
-
-
 _AT: Any = sa.bindparam("at", type_=Grant.expires_at.type)
 _COOKIE: Any = sa.bindparam("cookie", type_=sa.LargeBinary)
 
-_FOR_MEMBER = _rendition(
-    (Account, Account.group_id == Album.group_id),
-    (SignedIn, SignedIn.member_id == Account.id),
-    until=sa.null(),
-    may_save=sa.true(),
-    where=(SignedIn.cookie_hash == _COOKIE, SignedIn.expires_at > _AT),
-)
 
-_FOR_DEVICE = _rendition(
-    (Grant, Grant.album_id == Album.id),
-    (DeviceRow, DeviceRow.guest_id == Grant.guest_id),
-    until=Grant.expires_at,
-    may_save=Grant.may_save,
-    where=(DeviceRow.cookie_hash == _COOKIE, *live_device(_AT), *live_grant(_AT)),
-).order_by(Grant.expires_at.desc())
+def _facts(of: Any, mime: Any, *, until: Any, may_save: Any) -> sa.Select[Any]:
+    """What `Seen` holds about an object `of` a photo, and whether it may be saved."""
+    photo = Photo.id, Photo.number, Photo.album_id, Album.wrapped_key
+    query = sa.select(*photo, of.object_name, of.wrapped_key, of.size, mime, until, may_save).select_from(Photo)
+    return query.join(Album, Album.id == Photo.album_id).join(of, of.photo_id == Photo.id)
+
+
+def _for_member(of: Any, mime: Any, *which: Any) -> sa.Select[Any]:
+    signed_in = SignedIn.cookie_hash == _COOKIE, SignedIn.expires_at > _AT
+    return (
+        _facts(of, mime, until=sa.null(), may_save=sa.true())
+        .join(Account, Account.group_id == Album.group_id)
+        .join(SignedIn, SignedIn.member_id == Account.id)
+        .where(*which, *signed_in, Photo.state.in_(PREPARED))
+    )
+
+
+def _for_device(of: Any, mime: Any, *which: Any) -> sa.Select[Any]:
+    let_in = DeviceRow.cookie_hash == _COOKIE, *live_device(_AT), *live_grant(_AT)
+    return (
+        _facts(of, mime, until=Grant.expires_at, may_save=Grant.may_save)
+        .join(Grant, Grant.album_id == Album.id)
+        .join(DeviceRow, DeviceRow.guest_id == Grant.guest_id)
+        .where(*which, *let_in, Photo.state == PhotoState.READY)
+        .order_by(Grant.expires_at.desc())
+    )
+
+
+_RENDITION = Photo.id == sa.bindparam("photo"), Rendition.name == sa.bindparam("rendition", type_=Rendition.name.type)
+_SAID = Voice.id == sa.bindparam("photo"), Voice.state == VoiceState.READY
+_OWN_OR_SHOWN = sa.or_(Voice.guest_id == Grant.guest_id, sa.and_(Album.shows_answers, Voice.hidden_at.is_(None)))
+
+_STATEMENTS = {
+    ("member", False): _for_member(Rendition, Rendition.mime, *_RENDITION),
+    ("device", False): _for_device(Rendition, Rendition.mime, *_RENDITION),
+    ("member", True): _for_member(Voice, sa.literal(MIME), *_SAID),
+    ("device", True): _for_device(Voice, sa.literal(MIME), *_SAID, _OWN_OR_SHOWN),
+}
+"""What decides, for each kind of viewer: about a rendition of a photo, and about a voice."""

@@ -18,16 +18,19 @@ from app.activity.models import Activity
 from app.albums import service as albums
 from app.albums.forms import AlbumForm
 from app.albums.service import OpenAlbum
+from app.answers import views as answers_pages
 from app.ingest import service as ingest
+from app.ingest import views as ingest_pages
 from app.media import service as media
 from app.media.forms import CaptionForm
-from app.media.models import Photo, PhotoState, RenditionName
+from app.media.models import PREPARED, Photo, PhotoState, RenditionName
 from app.media.tiles import Tile, address, tile
 from app.security.permissions import Action, Asks
 from app.sharing import rules
 from app.sharing import service as sharing
 from app.web.access import allow
 from app.web.errors import wants_json
+from app.web.headers import WITH_MICROPHONE
 from app.web.i18n import local
 from app.web.session import house, session
 from app.web.viewer import device, member, note_visit
@@ -70,6 +73,7 @@ def album_page(album: str) -> Response:
             file_limit=house().settings.file_limit,
             people=[{"name": guest.name, "href": url_for("sharing.person", guest=guest.id)} for guest in seeing],
             more_people=number - len(seeing),
+            awaiting=_awaiting(found) if counts.awaiting else None,
             progress={
                 "total": counts.ready + counts.received,
                 "ready": counts.ready,
@@ -88,7 +92,7 @@ def album_page(album: str) -> Response:
 @allow(Action.SEE_ALBUMS)
 def photo(photo: str) -> Response:
     row, found = media.get_photo(session(), member(), photo=photo, master=house().master)
-    if row.state is not PhotoState.READY:
+    if row.state not in PREPARED:
         return redirect(url_for(".album", album=found.id), 302)
     facts = _photo_facts(row, found, Asks.MEMBER)
     return make_response(
@@ -97,6 +101,8 @@ def photo(photo: str) -> Response:
             caption_form=CaptionForm(formdata=None, caption=facts["photo"].caption),
             is_cover=found.row.cover_id == row.id,
             removed=row.removed,
+            awaiting=row.state is PhotoState.AWAITING,
+            answers=answers_pages.about_photo_for_member(row, found.key),
             **facts,
         )
     )
@@ -150,20 +156,33 @@ def shared_album(album: str) -> Response:
     page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save, new_since=new_since)
     if page is None:
         return redirect(url_for(".shared_album", album=album), 302)
-    return make_response(render_template("viewing/album_guest.html", album=_about(seen.album), page=page, grant=_grant(seen)))
+    return make_response(
+        render_template(
+            "viewing/album_guest.html",
+            album=_about(seen.album),
+            page=page,
+            grant=_grant(seen),
+            adding=ingest_pages.adding_of(seen),
+        )
+    )
 
 
 @pages.get("/shared/<album>/<photo>")
 @allow(Action.SEE_SHARED)
-def shared_photo(album: str, photo: str) -> str:
+def shared_photo(album: str, photo: str) -> Response:
     seen, new_since = _look_at_shared(album)
     row = media.get_photo_of_album(session(), album=album, photo=photo)
-    return render_template(
+    page = render_template(
         "viewing/photo_guest.html",
         grant=_grant(seen),
         save=address(row.id, RenditionName.FULL, Asks.DEVICE, save=True) if seen.may_save else None,
+        answers=answers_pages.about_photo_for_guest(seen, row),
         **_photo_facts(row, seen.album, Asks.DEVICE, new_since=new_since),
     )
+    response = make_response(page)
+    if seen.album.row.takes_voice:
+        response.headers["Permissions-Policy"] = WITH_MICROPHONE
+    return response
 
 
 def _look_at_shared(album: str) -> tuple[sharing.SharedAlbum, datetime | None]:
@@ -293,6 +312,13 @@ def _events(rows: Sequence[Activity]) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _awaiting(album: OpenAlbum) -> list[dict[str, Any]]:
+    """The photos that wait for a member's yes, with the name of the guest who has added each."""
+    photos = media.awaiting(session(), album=album.id)
+    names = sharing.names_of(session(), member(), guests={photo.guest_id for photo in photos if photo.guest_id})
+    return [{"tile": tile(photo, album.key, Asks.MEMBER), "from": names.get(photo.guest_id or "")} for photo in photos]
 
 
 def _about(album: OpenAlbum) -> dict[str, str]:

@@ -61,6 +61,7 @@ def make_application(house: House, folder: Path) -> Kinfold:
     app.extensions["kinfold_identifiers"] = {}
     app.extensions["kinfold_strangers"] = BoundedSemaphore(max(1, house.settings.threads // 4))
     app.extensions["kinfold_uploads"] = SharedPlaces(house.settings.threads)
+    app.extensions["kinfold_guest_uploads"] = SharedPlaces(house.settings.threads // 2)
     app.extensions["kinfold_long_answers"] = Places(house.settings.threads)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

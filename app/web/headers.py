@@ -35,6 +35,9 @@ PAGES = ALWAYS | {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=(), interest-cohort=()",
 }
 
+WITH_MICROPHONE = PAGES["Permissions-Policy"].replace("microphone=()", "microphone=(self)")
+"""For the pages on which somebody may leave a few seconds of their voice."""
+
 HSTS = ("Strict-Transport-Security", "max-age=31536000")
 
 

@@ -16,11 +16,13 @@ from werkzeug.test import TestResponse
 
 from app.accounts import service as accounts
 from app.accounts.models import Account, AddressKind
+from app.answers import service as answers
+from app.answers.models import VoiceState
 from app.config import Settings
 from app.groups import service as groups
 from app.house import House
 from app.ingest import service as ingest
-from app.models import DeviceRow, Link
+from app.models import Album, DeviceRow, Grant, Link, Note, Voice
 from app.security.permissions import Asks
 from app.security.tokens import cookie_digest
 from app.security.viewer import Role
@@ -61,6 +63,7 @@ GET  accounts.reset                /reset/{reset}                             20
 GET  accounts.account              /account                                   404  200  200  404 404  404  404  200
 GET  viewing.albums                /albums                                    404  200  200  404 404  404  404  200
 GET  viewing.album                 /albums/{album}                            404  404  200  404 404  404  404  404
+GET  answers.of_album              /albums/{album}/answers                    404  404  200  404 404  404  404  404
 GET  albums.edit                   /albums/{album}/edit                       404  404  200  404 404  404  404  404
 GET  ingest.status                 /albums/{album}/photos                     404  404  200  404 404  404  404  404
 GET  sharing.share                 /albums/{album}/share                      404  404  200  404 404  404  404  404
@@ -79,6 +82,16 @@ GET  viewing.shared_photo          /shared/{album}/{photo}                    40
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
 
 POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404
+POST ingest.receive_shared         /shared/{album}/photos                     404  404  404  303 404  404  410  303
+POST ingest.take_back              /shared/{album}/{own}/take-back            404  404  404  303 404  404  410  303
+POST ingest.say_yes                /albums/{album}/photos/yes                 404  404  303  404 404  404  404  404
+POST answers.heart                 /shared/{album}/{photo}/heart              404  404  404  303 404  404  410  303
+POST answers.write                 /shared/{album}/{photo}/notes              404  404  404  303 404  404  410  303
+POST answers.speak                 /shared/{album}/{photo}/voices             404  404  404  303 404  404  410  303
+POST answers.hide_note             /notes/{note}/hide                         404  404  303  404 404  404  404  404
+POST answers.hide_voice            /voices/{voice}/hide                       404  404  303  404 404  404  404  404
+POST answers.delete_note           /shared/{album}/{photo}/notes/{note}/delete   404 404 404 303 404  404  410  303
+POST answers.delete_voice          /shared/{album}/{photo}/voices/{voice}/delete 404 404 404 303 404  404  410  303
 POST albums.create                 /albums                                    404  303  303  404 404  404  404  303
 POST albums.do_edit                /albums/{album}/edit                       404  404  303  404 404  404  404  404
 POST albums.cover                  /albums/{album}/cover                      404  404  303  404 404  404  404  404
@@ -94,6 +107,7 @@ POST sharing.edit                  /people/{guest}/edit                       40
 POST sharing.give                  /people/{guest}/grants                     404  404  303  404 404  404  404  404
 POST sharing.extend                /grants/{grant}/extend                     404  404  303  404 404  404  404  404
 POST sharing.saving                /grants/{grant}/saving                     404  404  303  404 404  404  404  404
+POST sharing.adding                /grants/{grant}/adding                     404  404  303  404 404  404  404  404
 POST sharing.one_more              /links/{link}/one-more                     404  404  303  404 404  404  404  404
 POST sharing.new_link              /people/{guest}/links                      404  404  201  404 404  404  404  404
 POST sharing.revoke_link           /links/{link}/revoke                       404  404  303  404 404  404  404  404
@@ -158,6 +172,9 @@ FORMS: dict[str, dict[str, str]] = {
     "groups.do_leave": {"password": PASSWORD},
     "groups.do_join": {"name": "Dora", "email": "dora@example.org", "password": PASSWORD},
     "sharing.do_remove_member": {"password": PASSWORD},
+    "answers.heart": {"given": "y"},
+    "answers.write": {"text": "The lighthouse"},
+    "answers.hide_note": {"hidden": "y"},
     "albums.create": {"title": "Picnic"},
     "albums.do_edit": {"title": "Brittany 2026", "description": "By the sea"},
     "albums.cover": {"photo": "{photo}"},
@@ -169,6 +186,7 @@ FORMS: dict[str, dict[str, str]] = {
     "sharing.edit": {"name": "Granny Rose"},
     "sharing.give": {"album": "{album}"},
     "sharing.saving": {"may_save": "y"},
+    "sharing.adding": {"may_add": "y"},
     "sharing.do_stop_all": {"password": PASSWORD},
     "rights.export": {"password": PASSWORD},
     "rights.do_delete": {"password": PASSWORD, "confirm": "Not its name"},
@@ -211,6 +229,7 @@ class Stage:
         rose, jim = cast.people["Rose"], cast.people["Jim"]
         album, photo = cast.albums["Brittany 2026"].id, cast.photos["Brittany 2026"][0]
         refused = cast.upload("Brittany 2026", b"no picture at all")
+        own, note, voice = self._said(cast)
         walkers = found(self.house, group_name="Walkers", name="Wim", email="wim@example.org")
         at = self.house.clock.now()
         with self.house.database.writing() as session:
@@ -246,6 +265,9 @@ class Stage:
             "album": album,
             "photo": photo,
             "refused": refused,
+            "own": own,
+            "note": note,
+            "voice": voice,
             "guest": rose.id,
             "ben": ben.viewer.id,
             "carl": carl.viewer.id,
@@ -267,6 +289,20 @@ class Stage:
             ),
         }
 
+    def _said(self, cast: Family) -> tuple[str, str, str]:
+        """Rose has added a photo, and said something about one of Anna's: a note, and a voice that nobody has prepared yet."""
+        rose, shared, photo = cast.people["Rose"], cast.albums["Brittany 2026"], cast.photos["Brittany 2026"][0]
+        at = self.house.clock.now()
+        with self.house.database.writing() as session:
+            session.get_one(Grant, rose.grant).may_add = True
+            session.get_one(Album, shared.id).takes_voice = True
+            answers.write_note(session, album=shared, photo=photo, guest=rose.id, text="Lovely", at=at)
+            voice = Voice(photo_id=photo, guest_id=rose.id, state=VoiceState.REFUSED, size=0, attempts=1, at=at)
+            session.add(voice)
+            session.flush()
+            note = session.scalars(sa.select(Note.id)).one()
+        return cast.added("Brittany 2026", "Rose"), note, voice.id
+
     def call(self, method: str, endpoint: str, path: str) -> TestResponse:
         """Ask for an address of the table as this viewer, with a valid form token of this browser's own."""
         data: Any = {}
@@ -280,7 +316,7 @@ class Stage:
         if method == "POST":
             data = {name: value.format(**self.names) for name, value in FORMS.get(endpoint, {}).items()}
             data = {"csrf_token": self.browser.any_token()} | data
-        if endpoint == "ingest.receive":
+        if endpoint in ("ingest.receive", "ingest.receive_shared", "answers.speak"):
             data["files"] = (BytesIO(b"a file"), "IMG_0002.jpg")
         self.hold_cookies()
         answer = self.browser.open(path.format(**self.names), method=method, data=data or None, headers=headers)

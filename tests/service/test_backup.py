@@ -19,6 +19,8 @@ from app.accounts import service as accounts
 from app.accounts.models import Account
 from app.activity import service as activity
 from app.activity.models import DeletionKind
+from app.answers import service as answers
+from app.answers.models import Heart, Note, Voice
 from app.clock import HandClock
 from app.config import Settings
 from app.db import Database
@@ -51,6 +53,7 @@ from app.sharing.models import DeviceRow, EndedBy, Grant, Link
 from app.sharing.rules import LinkState
 from app.storage.memory import InMemory
 from app.storage.port import ObjectMissing, StorageFailed
+from app.storage.sealed import Sealed, SealedKey
 from tests.conftest import PASSWORD, START, Family, tiny_jpeg
 from tests.machine import lines_by_table, plain_bytes
 
@@ -997,3 +1000,68 @@ def test_keys_need_a_passphrase_of_some_length(cast: Family, file: Path, typed: 
     assert not file.exists()
     assert typed("backup", file, "--keys", KINFOLD_BACKUP_PASSPHRASE=PASSPHRASE).exit_code == 0
     assert "keys" in Archive(file).manifest
+
+
+# --- what guests have said and added ---------------------------------------------------------------------------------
+
+
+def test_what_guests_have_said_and_added_comes_back(cast: Family, file: Path, elsewhere: Elsewhere) -> None:
+    house, album, rose = cast.house, cast.albums["Brittany 2026"], cast.people["Rose"]
+    photo, at = cast.photos["Brittany 2026"][0], house.clock.now()
+    voice, awaiting = cast.voice("Brittany 2026", "Rose"), cast.added("Brittany 2026", "Rose")
+    received = cast.upload("Brittany 2026", tiny_jpeg((1, 2, 3)))
+    with house.database.writing() as session:
+        answers.write_note(session, album=album, photo=photo, guest=rose.id, text="The lighthouse", at=at)
+        answers.set_heart(session, photo=photo, guest=rose.id, given=True, at=at)
+        session.add(Heart(photo_id=received, guest_id=rose.id, at=at))  # of a photo that is being prepared again
+    made = write(house, file)
+    assert (made.photos, made.damaged) == (6, [])
+    assert prove(Archive(file), house.master, beside=house.settings.data).photos == 6
+    assert elsewhere.restore(file).photos == 6
+    there = elsewhere.open()
+    assert plain_bytes(there) == plain_bytes(house)
+    with there.database.reading() as session:
+        said = answers.for_members(session, photos=[photo, received], key=album.key)
+        assert {each.text for each in said[photo].said} == {"", "The lighthouse"} and list(said) == [photo]
+        row = session.get_one(Voice, voice)
+        key = Sealed(there.storage, album.key, {str(row.object_name): SealedKey(row.wrapped_key, row.size)})  # type: ignore[arg-type]
+        assert b"".join(key.read(str(row.object_name))) == b"the voice of Rose"
+        assert session.get_one(Photo, awaiting).state is PhotoState.AWAITING
+
+
+def test_a_voice_that_is_missing_costs_no_photo(cast: Family, file: Path, elsewhere: Elsewhere) -> None:
+    house, voice = cast.house, cast.voice("Brittany 2026", "Rose")
+    with house.database.reading() as session:
+        house.storage.delete(str(session.get_one(Voice, voice).object_name))
+    made = write(house, file)
+    assert (made.photos, made.damaged) == (5, [voice])
+    proof = prove(Archive(file), house.master, beside=house.settings.data)
+    assert (proof.photos, proof.broken) == (5, set())
+    elsewhere.restore(file)
+    with elsewhere.open().database.reading() as session:
+        assert session.get(Voice, voice) is None
+        assert session.get(Photo, cast.photos["Brittany 2026"][0]) is not None
+
+
+def test_what_was_said_and_taken_back_or_hidden_since_stays_so(
+    cast: Family, file: Path, elsewhere: Elsewhere, clock: HandClock
+) -> None:
+    house, album, rose = cast.house, cast.albums["Brittany 2026"], cast.people["Rose"]
+    photo, at = cast.photos["Brittany 2026"][0], house.clock.now()
+    voice = cast.voice("Brittany 2026", "Rose")
+    with house.database.writing() as session:
+        for text in ("One", "Two"):
+            answers.write_note(session, album=album, photo=photo, guest=rose.id, text=text, at=at)
+        one, two = session.scalars(sa.select(Note.id)).all()
+    write(house, file)
+    clock.move(timedelta(hours=1))
+    with house.database.writing() as session:
+        at = house.clock.now()
+        answers.delete_said(session, Note, photo=photo, said=one, guests=[rose.id], at=at)
+        answers.delete_said(session, Voice, photo=photo, said=voice, guests=[rose.id], at=at)
+        answers.set_hidden(session, cast.owner, Note, said=two, hidden=True, at=at)
+    Journal(house.settings.data).catch_up(house.database, at=house.clock.now())
+    elsewhere.restore(file, deletions=house.settings.data / "deletions.jsonl")
+    with elsewhere.open().database.reading() as session:
+        assert [(note.id, note.hidden_at is not None) for note in session.scalars(sa.select(Note))] == [(two, True)]
+        assert session.get(Voice, voice) is None

@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
+from app.albums.models import Album
 from app.house import House
 from app.ingest import jobs as ingest_jobs
 from app.ingest import service
 from app.ingest.decoding import Decoded, Decoder, NotDecoded
 from app.ingest.filming import Filming
-from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO
+from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO, AddingGuest
 from app.jobs.memory import InMemoryJobs
 from app.jobs.port import Stopping
 from app.media import service as media
@@ -227,3 +228,31 @@ def test_a_long_film_or_one_of_another_pair_or_album_stays(album: Family, decode
         album.upload(ALBUM, content)
     work(house, decoder)
     assert [row.state for row in rows(house)] == [PhotoState.READY] * 4
+
+
+def test_what_a_guest_adds_never_takes_a_members_film_away(album: Family, decoder: Decoder) -> None:
+    album.share(ALBUM, "Rose", may_add=True)
+    with album.house.database.writing() as session:
+        session.get_one(Album, album.albums[ALBUM].id).asks_first = False
+    album.upload(ALBUM, moving())
+    album.upload(ALBUM, still(), by=AddingGuest(album.people["Rose"].id, album.owner.group))
+    work(album.house, decoder)
+    assert [(row.kind, row.state) for row in rows(album.house)] == [
+        (PhotoKind.VIDEO, PhotoState.READY),
+        (PhotoKind.PHOTO, PhotoState.READY),
+    ]
+
+
+def test_of_a_live_photo_that_a_guest_has_added_both_wait_and_the_still_is_shown(album: Family, decoder: Decoder) -> None:
+    album.share(ALBUM, "Rose", may_add=True)
+    for content in (moving(), still()):
+        album.upload(ALBUM, content, by=AddingGuest(album.people["Rose"].id, album.owner.group))
+    work(album.house, decoder)
+    assert [row.state for row in rows(album.house)] == [PhotoState.AWAITING] * 2
+    with album.house.database.writing() as session:
+        both = [row.id for row in rows(album.house)]
+        service.say_yes(session, album=album.albums[ALBUM], photos=both, jobs=album.house.jobs, at=album.house.clock.now())
+    (row,) = rows(album.house)
+    assert (row.kind, row.state) == (PhotoKind.PHOTO, PhotoState.READY)
+    with album.house.database.reading() as session:
+        assert media.count(session, album=album.albums[ALBUM].id) == media.Counts(ready=1)

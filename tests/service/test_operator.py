@@ -66,7 +66,7 @@ def test_status_counts_everything(cast: Family, types: Types, clock: HandClock) 
     clock.move(timedelta(hours=2))
     said = types("status").output
     assert "groups     2 with 2 members and 4 guests" in said
-    assert "photos     5 ready, 1 waiting, the oldest for 2 hours, 0 refused" in said
+    assert "photos     5 ready, 1 waiting, the oldest for 2 hours, 0 for a member's yes, 0 refused" in said
     assert "workers    none is at work" in said and "backup     never made" in said
     told = json.loads(types("status", "--json").output)
     assert told["photos"] == {"received": 1, "ready": 5, "refused": 0}

@@ -25,6 +25,7 @@ POLICY = {
     Action.KEEP_GROUP: (True, False, False, False, False),
     Action.STOP_ALL_SHARING: (True, False, False, False, False),
     Action.SEE_SHARED: (False, False, True, False, False),
+    Action.ANSWER: (False, False, True, False, False),
 }
 
 

@@ -70,6 +70,29 @@ def test_a_copy_has_every_photo_in_full_in_a_folder_for_its_album(cast: Family, 
             assert copy.read(f"{title}/photo-00{number}.jpg") == shown
 
 
+def test_what_guests_have_said_and_added_is_in_it(cast: Family, anna: LintingClient, rose: LintingClient) -> None:
+    photo, album = cast.photos[BRITTANY][0], cast.albums[BRITTANY].id
+    rose.send(f"/shared/{album}/{photo}/notes", text="The lighthouse")
+    rose.send(f"/shared/{album}/{photo}/heart", given="y")
+    cast.voice(BRITTANY, "Rose")
+    cast.added(BRITTANY, "Rose")
+    copy, at = opened(export(anna)), cast.house.clock.now().isoformat()
+    photos = of(copy, f"{BRITTANY}/album.json")["photos"]  # type: ignore[index]
+    assert (photos[0]["hearts"], photos[0]["said"]) == (
+        ["Rose"],
+        [
+            {"by": "Rose", "at": at, "hidden": False, "text": "The lighthouse"},
+            {"by": "Rose", "at": at, "hidden": False, "file": "photo-001-voice-1.mp3"},
+        ],
+    )
+    assert copy.read(f"{BRITTANY}/photo-001-voice-1.mp3") == b"the voice of Rose"
+    assert f"{BRITTANY}/photo-004.jpg" in copy.namelist(), "also what waits for a yes"
+    told = anna.get(f"/people/{cast.people['Rose'].id}/export").get_json()
+    assert [each.get("text") or each.get("seconds") or each["heart"] for each in told["said"]] == [True, "The lighthouse", 3]
+    assert told["photos_added"] == [{"album": BRITTANY, "photo": 4, "at": at}]
+    assert told["albums"][0]["may_add"] is False
+
+
 def test_the_words_and_the_times_are_in_json(cast: Family, anna: LintingClient) -> None:
     taken = datetime(2026, 7, 3, 14, 5)
     first = cast.photo(TOM, taken_at=taken)
@@ -79,7 +102,8 @@ def test_the_words_and_the_times_are_in_json(cast: Family, anna: LintingClient) 
     album = of(copy, f"{TOM}/album.json")
     assert isinstance(album, dict)
     assert (album["title"], album["description"]) == (TOM, "At home")
-    assert album["photos"][0] == {"file": "photo-002.jpg", "taken": taken.isoformat(), "caption": "Six, and a “cake”\nwith gulls"}
+    told = {"file": "photo-002.jpg", "taken": taken.isoformat(), "caption": "Six, and a “cake”\nwith gulls"}
+    assert album["photos"][0] == told | {"hearts": [], "said": []}
     assert [photo["file"] for photo in album["photos"]] == ["photo-002.jpg", "photo-001.jpg"], "in the album's order"
     assert of(copy, "members.json") == [
         {"name": "Anna", "email": "anna@example.org", "role": "owner", "since": "2026-11-22T12:00:00+00:00"}

@@ -5,9 +5,9 @@ It is an uncompressed tar (POSIX ustar), so that anybody can look at it with `ta
     kinfold-backup.json   what it is: format, version, revision of the tables, when, of which instance; the key of the rows, wrapped by the
                           master key; and, only when asked for, the keys of the instance under a passphrase
     rows                  the lines of `app/ops/rows.py`, sealed as every object is (`app/security/sealing.py`) under a fresh key
-    albums/...            the objects of all renditions, sealed as they lie in storage, in the order in which the rows name them
+    albums/...            the objects of all renditions and voices, sealed as they lie in storage, in the order in which the rows name them
     digests               the SHA-256 of each of these objects, 32 bytes one after the other
-    left-out              photos (identifiers) that were deleted while the backup was made: rows without an object
+    left-out              photos and voices (identifiers) that were deleted while the backup was made: rows without an object
     complete              the SHA-256 of the parts that are no objects, and how many bytes and objects there are; one block, the last
 
 `complete` is written when all the rest is on the disk, and the file gets its name after that. A reader knows every header before it sees
@@ -49,11 +49,17 @@ class BackupBusy(KinfoldError):
 
 @dataclass(frozen=True)
 class Entry:
-    """An object as the rows name it; `size` is its length in sealed bytes."""
+    """An object as the rows name it: a photo's, or that of a voice about it. `size` is its length in sealed bytes."""
 
     photo: str
     name: str
     size: int
+    voice: str | None = None
+
+    @property
+    def of(self) -> str:
+        """What goes without it: the voice, or the photo."""
+        return self.voice or self.photo
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,7 @@ class Archive:
             expected = _header(entry.name, entry.size, self._modified)
             found = self._whole(at, BLOCK) if at < self._objects_end else b""
             if found != expected:
-                if entry.photo not in self.left_out:
+                if entry.of not in self.left_out:
                     raise BackupBroken(_what_is_wrong(found))
                 yield entry, None
                 continue

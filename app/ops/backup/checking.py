@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.albums.models import Album
+from app.answers.models import Voice, VoiceState
 from app.db import Database
 from app.jobs.executors import FileLocks
-from app.media.models import RENDITIONS, Photo, PhotoState, Rendition
+from app.media.models import PREPARED, RENDITIONS, Photo, Rendition
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy, Place
 from app.ops.backup.making import Progress
 from app.ops.backup.reading import CHECKING, NEEDS_BOTH_KEYS, check_version, open_rows_key, places_of, scratch_rows
@@ -25,7 +26,7 @@ READERS = 4
 
 @dataclass
 class Proof:
-    """How many photos in how many albums can be restored, and the identifiers of those that can't."""
+    """How many photos in how many albums can be restored, and the identifiers of the photos and voices that can't."""
 
     photos: int = 0
     albums: int = 0
@@ -47,16 +48,17 @@ def prove(archive: Archive, master: MasterKey, *, beside: Path, progress: Progre
     ):
         with database.reading() as session:
             albums = {album.id: _album_key(master, album) for album in session.scalars(sa.select(Album))}
-            left = _objects_by_photo(session)
-        for photo, name, place in places_of(archive, rows_key, database):
-            left[photo] = left.get(photo, 0) - 1
-            coming.append((photo, readers.submit(_open, archive, database, albums, photo, name, place)))
+            left = _objects(session)
+            voices = set(session.scalars(sa.select(Voice.id)))
+        for each, name, place in places_of(archive, rows_key, database):
+            left[each] = left.get(each, 0) - 1
+            coming.append((each, readers.submit(_open, archive, database, albums, name, place)))
             if len(coming) > 4 * READERS:
                 _note(coming.popleft(), proof, progress)
         while coming:
             _note(coming.popleft(), proof, progress)
-    proof.broken |= {photo for photo, missing in left.items() if missing}
-    proof.albums, proof.photos = len(albums), len(left) - len(proof.broken)
+    proof.broken |= {each for each, missing in left.items() if missing}
+    proof.albums, proof.photos = len(albums), len(left.keys() - voices - proof.broken)
     return proof
 
 
@@ -84,20 +86,24 @@ def _album_key(master: MasterKey, album: Album) -> AlbumKey:
         raise BackupBroken(NEEDS_BOTH_KEYS) from None
 
 
-def _objects_by_photo(session: Session) -> dict[str, int]:
-    """How many objects each photo that can be seen needs."""
-    ready = session.execute(sa.select(Photo.id, Photo.kind).where(Photo.state == PhotoState.READY))
-    return {photo: len(RENDITIONS[kind]) for photo, kind in ready}
+def _objects(session: Session) -> dict[str, int]:
+    """How many objects each photo that can be seen needs, and each voice that can be heard."""
+    prepared = session.execute(sa.select(Photo.id, Photo.kind).where(Photo.state.in_(PREPARED)))
+    voices = session.scalars(sa.select(Voice.id).where(Voice.state == VoiceState.READY))
+    return {photo: len(RENDITIONS[kind]) for photo, kind in prepared} | dict.fromkeys(voices, 1)
 
 
-def _open(archive: Archive, database: Database, albums: dict[str, AlbumKey], photo: str, name: str, place: Place) -> None:
+def _open(archive: Archive, database: Database, albums: dict[str, AlbumKey], name: str, place: Place) -> None:
+    rows = (
+        sa.select(table.wrapped_key, table.size, Photo.album_id)
+        .join(Photo, Photo.id == table.photo_id)
+        .where(table.object_name == name)
+        for table in (Rendition, Voice)
+    )
     with database.reading() as session:
-        row, album = session.execute(
-            sa.select(Rendition, Photo.album_id)
-            .join(Photo, Photo.id == Rendition.photo_id)
-            .where(Rendition.photo_id == photo, Rendition.object_name == name)
-        ).one()
-    for _ in open_range(albums[album].unwrap(name, row.wrapped_key, row.size), archive.read(place), row.size, 0, row.size):
+        wrapped_key, size, album = session.execute(sa.union_all(*rows)).one()
+    assert wrapped_key is not None, "it is in storage"
+    for _ in open_range(albums[album].unwrap(name, wrapped_key, size), archive.read(place), size, 0, size):
         pass
 
 

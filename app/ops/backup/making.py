@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from app.albums.models import Album
 from app.albums.service import open_album
+from app.answers.models import Voice, VoiceState
 from app.house import House
 from app.instance import Instance, note_time
-from app.media.models import Photo, PhotoState, Rendition, Upload
+from app.media.models import PREPARED, Photo, PhotoState, Rendition, Upload
 from app.ops import rows
 from app.ops.backup.archive import FORMAT, MANIFEST, Entry, Writing
 from app.ops.keyfiles import KeyTexts, key_texts, wrap_keys
@@ -35,8 +36,8 @@ as it was then, so that we know which of its lines are newer."""
 
 @dataclass
 class Made:
-    """What is in a backup, in numbers and bytes, and what is not: names of `waiting` uploads, identifiers of photos that are `damaged`.
-    `path` is where it is: beside the file that was asked for, when that one was there and this one lacks photos."""
+    """What is in a backup, in numbers and bytes, and what is not: names of `waiting` uploads, identifiers of photos and voices that are
+    `damaged`. `path` is where it is: beside the file that was asked for, when that one was there and this one lacks photos."""
 
     path: Path
     photos: int = 0
@@ -93,7 +94,8 @@ def make(house: House, path: Path, *, version: str, passphrase: str | None = Non
         with rows.snapshot(house.database) as still:
             writing.add_rows(rows.write_lines(still, _selects()), rows_key)
             _count(still, house, made)
-        left_out = _copy(house.storage, entries_of(writing.lines(rows_key)), writing, progress)
+        missing = _copy(house.storage, entries_of(writing.lines(rows_key)), writing, progress)
+        left_out = {entry.of for entry in missing}
         with house.database.reading() as session:
             made.damaged = _still_there(session, left_out)
         if made.damaged and path.exists():
@@ -104,7 +106,7 @@ def make(house: House, path: Path, *, version: str, passphrase: str | None = Non
     if not made.damaged:
         with house.database.writing() as session:
             session.execute(sa.update(Instance).values(backed_up_at=at))
-    made.photos -= len(left_out)
+    made.photos -= len({entry.photo for entry in missing if entry.voice is None})
     return made
 
 
@@ -119,32 +121,39 @@ def revision(house: House) -> str:
 
 def entries_of(lines: Iterable[bytes]) -> Iterator[Entry]:
     """The objects that the rows name, in their order."""
-    for row in rows.rows_of(lines, "rendition"):
-        yield Entry(row["photo_id"], row["object_name"], sealed_size(row["size"]))
+    for table, row in rows.rows_of(lines, "rendition", "voice"):
+        voice = row["id"] if table == "voice" else None
+        yield Entry(row["photo_id"], row["object_name"], sealed_size(row["size"]), voice)
 
 
 def _selects() -> dict[str, sa.Select[tuple[object, ...]]]:
     """The rows that belong into a backup: nothing that still waits, and of what was refused only that it was."""
     tables = {name: table for name, table in rows.our_tables().items() if name not in NOT_IN_A_BACKUP}
-    photo, upload, rendition = tables["photo"], tables["upload"], tables["rendition"]
+    photo, upload = tables["photo"], tables["upload"]
     selects = {name: sa.select(table) for name, table in tables.items()}
     selects["photo"] = sa.select(
-        *(
-            sa.case((photo.c.state == PhotoState.READY, column), else_=0) if column.name == "stored" else column
-            for column in photo.c
-        )
+        *(sa.case((photo.c.state.in_(PREPARED), column), else_=0) if column.name == "stored" else column for column in photo.c)
     ).where(photo.c.state != PhotoState.RECEIVED)
-    ready = sa.and_(photo.c.id == rendition.c.photo_id, photo.c.state == PhotoState.READY)
-    selects["rendition"] = sa.select(rendition).join(photo, ready)  # none of a photo that was hidden
+    for name in ("rendition", "voice"):  # none of a photo that was hidden
+        prepared = sa.and_(photo.c.id == tables[name].c.photo_id, photo.c.state.in_(PREPARED))
+        selects[name] = sa.select(tables[name]).join(photo, prepared)
+    selects["voice"] = selects["voice"].where(tables["voice"].c.state == VoiceState.READY)
+    for name in ("heart", "note", "seen", "report"):
+        there = sa.and_(photo.c.id == tables[name].c.photo_id, photo.c.state != PhotoState.RECEIVED)
+        selects[name] = sa.select(tables[name]).join(photo, there)
     selects["upload"] = sa.select(
         *(sa.null() if column.name in ("object_name", "wrapped_key", "keep_until") else column for column in upload.c)
     ).join(photo, sa.and_(photo.c.id == upload.c.photo_id, photo.c.state == PhotoState.REFUSED))
+    told = tables["activity"]
+    there = sa.and_(photo.c.id == told.c.photo_id, photo.c.state != PhotoState.RECEIVED)
+    columns = (photo.c.id.label("photo_id") if column.name == "photo_id" else column for column in told.c)
+    selects["activity"] = sa.select(*columns).select_from(told).outerjoin(photo, there)
     return selects
 
 
 def _count(still: sa.Connection, house: House, made: Made) -> None:
     with Session(still) as session:
-        made.photos = session.scalars(sa.select(sa.func.count()).where(Photo.state == PhotoState.READY)).one()
+        made.photos = session.scalars(sa.select(sa.func.count()).where(Photo.state.in_(PREPARED))).one()
         made.albums = session.scalars(sa.select(sa.func.count()).select_from(Album)).one()
         waiting = sa.select(Photo.id, Upload.sealed_name, Album).join(Upload, Upload.photo_id == Photo.id)
         for photo, name, album in session.execute(
@@ -154,9 +163,9 @@ def _count(still: sa.Connection, house: House, made: Made) -> None:
             made.waiting.append(key.open_field("file-name", photo, name).decode())
 
 
-def _copy(storage: Storage, entries: Iterator[Entry], writing: Writing, progress: Progress) -> set[str]:
-    """Copy the objects as they are, and return the photos of which one was not there."""
-    left_out = set()
+def _copy(storage: Storage, entries: Iterator[Entry], writing: Writing, progress: Progress) -> list[Entry]:
+    """Copy the objects as they are, and return those that were not there."""
+    left_out = list[Entry]()
     with ThreadPoolExecutor(READERS) as readers:
         for entry, coming in _read_ahead(storage, entries, readers):
             try:
@@ -166,7 +175,7 @@ def _copy(storage: Storage, entries: Iterator[Entry], writing: Writing, progress
                     content, digest = coming.result()
                     writing.add_object(entry.name, [content], entry.size, digest)
             except ObjectMissing:
-                left_out.add(entry.photo)
+                left_out.append(entry)
             progress(1)
     return left_out
 
@@ -200,9 +209,9 @@ def _of_length(storage: Storage, entry: Entry) -> Iterator[bytes]:
     return storage.read(entry.name)
 
 
-def _still_there(session: Session, photos: Iterable[str]) -> list[str]:
-    """Those of the photos that nobody has deleted: something is wrong with their objects."""
-    return sorted(photo for photo in photos if session.get(Photo, photo) is not None)
+def _still_there(session: Session, left_out: Iterable[str]) -> list[str]:
+    """Those of the photos and voices that nobody has deleted: something is wrong with their objects."""
+    return sorted(each for each in left_out if session.get(Photo, each) or session.get(Voice, each))
 
 
 def _keys_of(house: House) -> KeyTexts:

@@ -12,6 +12,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 
+from app.answers.models import Voice
 from app.config import Settings
 from app.db import Database
 from app.jobs.executors import FileLocks, locks_for
@@ -95,19 +96,21 @@ def scratch_rows(archive: Archive, rows_key: bytes, folder: Path) -> Iterator[Da
             raise BackupBroken("The rows in this backup do not fit its version.") from None
         command.upgrade(config, "head")
         with database.writing() as session:
-            for photo in archive.left_out:
-                session.execute(sa.delete(Photo).where(Photo.id == photo))
+            for each in archive.left_out:
+                session.execute(sa.delete(Photo).where(Photo.id == each))
+                session.execute(sa.delete(Voice).where(Voice.id == each))
         yield database
     finally:
         database.close()
 
 
 def places_of(archive: Archive, rows_key: bytes, database: Database) -> Iterator[tuple[str, str, Place]]:
-    """Photo, name and place of each object whose photo is in the scratch database. Raises `BackupBroken` at anything else in the file."""
+    """Of each object whose row is in the scratch database: its photo or voice, name and place. Raises `BackupBroken` at anything else in
+    the file."""
     batch: list[tuple[str, str, Place]] = []
     for entry, place in archive.places(entries_of(archive.lines(rows_key))):
         if place is not None:
-            batch.append((entry.photo, entry.name, place))
+            batch.append((entry.of, entry.name, place))
         if len(batch) == AT_ONCE:
             yield from _wanted(batch, database)
             batch = []
@@ -115,8 +118,9 @@ def places_of(archive: Archive, rows_key: bytes, database: Database) -> Iterator
 
 
 def _wanted(batch: list[tuple[str, str, Place]], database: Database) -> Iterator[tuple[str, str, Place]]:
+    ids = {each[0] for each in batch}
     with database.reading() as session:
-        there = set(session.scalars(sa.select(Photo.id).where(Photo.id.in_({photo for photo, _, _ in batch}))))
+        there = {each for table in (Photo, Voice) for each in session.scalars(sa.select(table.id).where(table.id.in_(ids)))}
     return (each for each in batch if each[0] in there)
 
 

@@ -31,7 +31,7 @@ from app.groups.models import Group, Invitation
 from app.instance import Instance, Keys, check_keys, parse_keys
 from app.jobs.executors import AtWork, alone, locks_for
 from app.media import service as media
-from app.media.models import Photo, PhotoState
+from app.media.models import PREPARED, Photo
 from app.ops import journal, rows
 from app.ops.backup.archive import Archive, BackupBroken
 from app.ops.backup.making import Progress
@@ -218,7 +218,7 @@ def _bring_up_to_now(
         _end_ways_in(session, at, keep_links=keep_links)
         media.count_again(session)
         session.execute(sa.update(Instance).values(latest=at, backed_up_at=made_at, exposed_at=None, **keys.checks()))
-        photos = session.scalars(sa.select(sa.func.count()).where(Photo.state == PhotoState.READY)).one()
+        photos = session.scalars(sa.select(sa.func.count()).where(Photo.state.in_(PREPARED))).one()
         albums = session.scalars(sa.select(sa.func.count()).select_from(Album)).one()
         emails = session.scalars(sa.select(Account.email).where(Account.password_hash == nobodys).order_by(Account.email)).all()
         return Restored(photos, albums, made_at, len(gone), undone, emails, without_owner(session))

@@ -1,6 +1,7 @@
 // Shows one photo full screen and lets the finger swipe to the next, through the whole album. The links of the grid stay what they are:
 // the address follows the photo, so that "back" closes, and reloading shows the photo's own page.
 import PhotoSwipe from "../vendor/photoswipe/photoswipe.esm.min.js";
+import answering from "./answering.js";
 import fresh from "./fresh.js";
 import { at, find } from "./leaves.js";
 
@@ -95,6 +96,7 @@ function open(photos, opened) {
   });
 
   pswp.on("uiRegister", () => {
+    if (words.answer) answering(pswp, current, words.answer);
     pswp.ui.registerElement({
       name: "save", tagName: "a", className: "word", order: 8, isButton: true, html: word(words.saveWord), title: words.saveWord,
       onInit: (button) => pswp.on("change", () => {

@@ -1,0 +1,67 @@
+"""The worker's part: make of a recording what every phone plays."""
+
+import threading
+
+from app.albums.jobs import keep_promise
+from app.answers import service
+from app.answers.service import PREPARE_VOICE, WaitingVoice
+from app.house import House
+from app.ids import new_id
+from app.ingest.decoding import Decoder, DecoderMissing, NotDecoded
+from app.ingest.filming import Filming
+from app.ingest.voicing import MadeVoice, make_voice
+from app.jobs.port import Handler, Stopping
+from app.security.sealing import SealBroken
+from app.storage.port import ObjectMissing, StorageFailed, put
+from app.storage.sealed import Sealed, SealedKey
+
+
+def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
+    """The jobs of this room; `stop` is set when the worker is to end."""
+    filming = Filming(decoder, stop=stop)
+
+    def prepare_voice(voice: str) -> None:
+        """Turn a received voice into a ready or a refused one. Safe to repeat and safe to be killed at any point."""
+        with house.database.writing() as session:
+            waiting = service.take_voice(session, voice=voice, master=house.master, at=house.clock.now())
+        if waiting is None:
+            return
+        try:
+            made = make(waiting)
+        except (DecoderMissing, StorageFailed, Stopping):
+            with house.database.writing() as session:
+                service.give_back(session, waiting=waiting)
+            raise  # our fault and not the recording's: it is begun anew
+        if isinstance(made, NotDecoded):
+            with house.database.writing() as session:
+                service.refuse_voice(session, waiting=waiting, at=house.clock.now())
+            return
+        keep(waiting, made)
+
+    def make(waiting: WaitingVoice) -> MadeVoice | NotDecoded:
+        sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
+        try:
+            return make_voice(filming, b"".join(sealed.read(waiting.object_name)))
+        except (ObjectMissing, SealBroken):
+            return NotDecoded("lost")
+
+    def keep(waiting: WaitingVoice, made: MadeVoice) -> None:
+        keys: dict[str, SealedKey] = {}
+        name = f"albums/{waiting.key.album_id}/{new_id()}"
+        put(Sealed(house.storage, waiting.key, keys), name, [made.data])
+        with house.database.writing() as session:
+            removal = service.make_heard(
+                session, waiting=waiting, object_name=name, sealed=keys[name], duration=made.duration, at=house.clock.now()
+            )
+        if removal is not None:
+            keep_promise(house, removal)
+        else:
+            house.storage.delete(name)
+
+    return {PREPARE_VOICE: prepare_voice}
+
+
+def enqueue_forgotten_voices(house: House) -> None:
+    """A sweep: every received voice has a live job."""
+    with house.database.writing() as session:
+        service.enqueue_forgotten(session, jobs=house.jobs, at=house.clock.now())
