@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +71,8 @@ class Settings:
         log = env.get("KINFOLD_LOG") or cls.log
         if log not in ("plain", "json"):
             raise WrongSetting(f"KINFOLD_LOG is {log!r}; it can be 'plain' or 'json'.")
+        smtp_url, mail_from = secret_setting(env, "KINFOLD_SMTP_URL"), env.get("KINFOLD_MAIL_FROM") or ""
+        _check_mail(smtp_url, mail_from)
         return cls(
             data=data,
             host=host,
@@ -91,8 +94,8 @@ class Settings:
             language=env.get("KINFOLD_LANGUAGE") or cls.language,
             phones=_number(env, "KINFOLD_PHONES", cls.phones, least=1, most=20),
             guest_quota=_size(env, "KINFOLD_GUEST_QUOTA", cls.guest_quota),
-            smtp_url=secret_setting(env, "KINFOLD_SMTP_URL"),
-            mail_from=env.get("KINFOLD_MAIL_FROM") or "",
+            smtp_url=smtp_url,
+            mail_from=mail_from,
             quiet_hours=_quiet_hours(env.get("KINFOLD_QUIET_HOURS") or "21-8"),
             push=_yes(env, "KINFOLD_PUSH"),
             push_services=tuple((env.get("KINFOLD_PUSH_SERVICES") or "").lower().split()),
@@ -187,14 +190,35 @@ def _check_base_url(base_url: str) -> None:
         or parts.username
     ):
         raise WrongSetting(f"KINFOLD_BASE_URL is {base_url!r}; it needs to look like https://photos.example.org, without a path.")
-    if parts.scheme == "http" and not _is_private(parts.hostname):
+    if parts.scheme == "http" and not is_private(parts.hostname):
         raise WrongSetting(
             f"KINFOLD_BASE_URL is {base_url!r}. Plain http is only for this machine and the home network; "
             "give it an https address before others open it."
         )
 
 
-def _is_private(host: str) -> bool:
+def _check_mail(smtp_url: str | None, mail_from: str) -> None:
+    if smtp_url is None:
+        return
+    try:
+        parts = urlsplit(smtp_url)
+        understood = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.path in ("", "/") and parts.port != 0
+    except ValueError:
+        understood = False
+    if not understood:
+        raise WrongSetting(
+            "KINFOLD_SMTP_URL needs to look like smtp://user:password@mail.example.org:587, or smtps://... Write special characters in "
+            "the password as %40. Unset it to send no mail."
+        )
+    if not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", mail_from):
+        raise WrongSetting(
+            f"KINFOLD_MAIL_FROM is {mail_from!r}; it needs the address that mail comes from, such as photos@example.org. What can't be "
+            "delivered comes back to it."
+        )
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is this machine or in the home network, as far as its name tells."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

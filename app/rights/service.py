@@ -17,6 +17,7 @@ from app.activity import service as activity
 from app.activity.models import Activity, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, remove_objects, titles_of
+from app.answers import seen
 from app.errors import Refused
 from app.groups.models import Group
 from app.jobs.port import Jobs
@@ -91,12 +92,18 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     grants = sharing.list_grants(session, guest=guest, master=master)
     noted = session.scalars(sa.select(Activity).where(Activity.guest_id == guest.id).order_by(Activity.at, Activity.id)).all()
     titles = titles_of(session, viewer, albums={each.album_id for each in noted if each.album_id}, master=master)
+    looks = seen.days_of(session, guest=guest.id)
+    looked_at = titles_of(session, viewer, albums={album for _, _, album in looks}, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
     devices = session.scalars(
         sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id).order_by(DeviceRow.created_at, DeviceRow.id)
     )
     return {
         "name": guest.name,
+        "email": guest.email,
+        "mail_ended": _moment(guest.mail_ended_at),
+        "last_mail": _moment(guest.mailed_at),
+        "language": guest.language,
         "added": guest.created_at.isoformat(),
         "added_by": members.get(guest.created_by),
         "forgotten": sharing.forgotten_at(guest, [grant for grant, _ in grants]).isoformat(),
@@ -106,6 +113,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
                 "made": link.created_at.isoformat(),
                 "made_by": members.get(link.created_by),
                 "until": link.expires_at.isoformat(),
+                "kind": link.kind.value,
                 "state": sharing.state_of_link(link, at).value,
                 "ended": _moment(link.revoked_at or link.replaced_at or link.ended_at),
                 "lets_in": link.places,
@@ -123,6 +131,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
             }
             for device in devices
         ],
+        "looked_at": [{"day": day.isoformat(), "photo": photo, "album": looked_at.get(album)} for day, photo, album in looks],
         "happened": [
             {
                 "at": each.at.isoformat(),

@@ -6,6 +6,8 @@ Every sentence stands in a template inside `{% trans %}` or `_()`; only the word
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -30,6 +32,42 @@ _MONTHS = [
 
 
 _WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language that people can choose: its code, and its name as its speakers write it."""
+
+    code: str
+    name: str
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`."""
+        return "rtl" if self.code == "ar" else "ltr"
+
+
+LANGUAGES = {
+    code: Language(code, name)
+    for code, name in (
+        ("en", "English"),
+        ("de", "Deutsch"),
+        ("fr", "Français"),
+        ("es", "Español"),
+        ("it", "Italiano"),
+        ("nl", "Nederlands"),
+        ("pl", "Polski"),
+        ("pt", "Português"),
+        ("uk", "Українська"),
+        ("tr", "Türkçe"),
+        ("ar", "العربية"),
+    )
+}
+
+
+def in_language(code: str | None) -> AbstractContextManager[None]:  # noqa: ARG001  English is all there is yet
+    """Write in a language, whoever asks: a mail to a guest. Needs the application's context. None is the instance's own."""
+    return nullcontext()
 
 
 def local(moment: datetime) -> datetime:
