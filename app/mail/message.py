@@ -35,9 +35,9 @@ class _Policy(EmailPolicy):
             case "List-Unsubscribe":
                 return f"{name}: {value}\r\n"
             case "Subject":
-                charset = "us-ascii" if value.isascii() else "utf-8"
-                return f"{name}: {Header(str(value), charset, header_name=name).encode(linesep=self.linesep)}\r\n"
-        return super().fold(name, value)
+                encoded = Header(str(value), "us-ascii" if value.isascii() else "utf-8", header_name=name).encode(linesep="\r\n")
+                return f"{name}: {encoded}\r\n"
+        return str(super().fold(name, value))
 
     def fold_binary(self, name: str, value: str) -> bytes:
         return self.fold(name, value).encode("ascii")
