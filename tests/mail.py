@@ -1,6 +1,5 @@
 """A real mail server on loopback that keeps what it is given, and says no when a test wants it to."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -8,6 +7,8 @@ from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from tests.server import free_port
 
 
 class Post:
@@ -34,12 +35,6 @@ class Post:
         assert isinstance(message, EmailMessage) and not message.defects
         self.messages.append(message)
         return "250 OK"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class Sender:
             photos=photos,
             link=f"{house.settings.base_url}/i/{link.token}",
             until=link.until,
-            unsubscribe=f"{house.settings.base_url}/no-more-mail/{house.tokens.sign(Purpose.NO_MORE_MAIL, guest.id)}",
+            unsubscribe=f"{house.settings.base_url}/unsubscribe/{house.tokens.sign(Purpose.NO_MORE_MAIL, guest.id)}",
         )
         try:
             self._mail(letter, ids[0])

@@ -18,7 +18,7 @@ from app.web.viewer import cookie
 pages = Blueprint("notifications", __name__)
 
 
-@pages.get("/no-more-mail/<token>")
+@pages.get("/unsubscribe/<token>")
 @allow(Action.KNOCK)
 def no_more_mail(token: str) -> str:
     """One button. Scanners that open every link of a mail come here too, and end nothing."""
@@ -26,7 +26,7 @@ def no_more_mail(token: str) -> str:
     return render_template("notifications/no_more_mail.html", ended=False)
 
 
-@pages.post("/no-more-mail/<token>")
+@pages.post("/unsubscribe/<token>")
 @allow(Action.KNOCK, checks_own_token=True)
 def end_mail(token: str) -> str:
     """The button, or the mail program's own (RFC 8058), which has neither our cookie nor a form of ours: its token is all that is asked

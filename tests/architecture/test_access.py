@@ -50,7 +50,7 @@ GET  groups.group                  /group                                     40
 HEAD tus.ask                       /uploads/{upload}                          404  404  200  404 404  404  404  404
 OPTIONS tus.offer                  /albums/{album}/uploads                    404  404  204  404 404  404  404  404
 GET  viewing.activity              /activity                                  404  200  200  404 404  404  404  200
-GET  notifications.no_more_mail    /no-more-mail/{no_more_mail}               200  200  200  200 200  200  200  200
+GET  notifications.no_more_mail    /unsubscribe/{no_more_mail}               200  200  200  200 200  200  200  200
 GET  public.robots                 /robots.txt                                200  200  200  200 200  200  200  200
 GET  public.manifest               /manifest.webmanifest                      200  200  200  200 200  200  200  200
 GET  public.healthz                /healthz                                   200  200  200  200 200  200  200  200
@@ -100,7 +100,7 @@ POST accounts.told                 /account/told                              40
 POST viewing.seen                  /shared/{album}/seen                       404  404  404  204 404  404  410  204
 POST notifications.subscribe       /shared/push                               404  404  404  404 404  404  404  404
 POST notifications.unsubscribe     /shared/push/end                           404  404  404  303 303  404  303  303
-POST notifications.end_mail        /no-more-mail/{no_more_mail}               200  200  200  200 200  200  200  200
+POST notifications.end_mail        /unsubscribe/{no_more_mail}               200  200  200  200 200  200  200  200
 POST sharing.one_more              /links/{link}/one-more                     404  404  303  404 404  404  404  404
 POST sharing.new_link              /people/{guest}/links                      404  404  201  404 404  404  404  404
 POST sharing.revoke_link           /links/{link}/revoke                       404  404  303  404 404  404  404  404

@@ -23,8 +23,9 @@ from app.sharing import service as sharing
 from app.sharing.models import LinkKind, NewPhone
 from tests.conftest import PASSWORD, Family, share_as
 from tests.lint import LintingClient
-from tests.mail import Post, free_port, mail_server, parts
+from tests.mail import Post, mail_server, parts
 from tests.rows import SEEN, all_rows
+from tests.server import free_port
 from tests.web.conftest import BRITTANY, TOM
 
 Browsers = Callable[..., LintingClient]
@@ -130,7 +131,7 @@ def test_rose_is_told_that_photos_wait_in_a_mail_that_says_no_more_than_that(
     assert digest["Auto-Submitted"] == "auto-generated"
     assert digest["Content-Language"] == "en"
     assert digest["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert digest["List-Unsubscribe"] == f"<{HERE}{path_of(digest, '/no-more-mail/')}>"
+    assert digest["List-Unsubscribe"] == f"<{HERE}{path_of(digest, '/unsubscribe/')}>"
     assert [part.get_content_type() for part in digest.walk()] == ["multipart/alternative", "text/plain", "text/html"]
     text, html = parts(digest)
     assert "Look at the photos" in text and "Look at the photos" in html
@@ -199,7 +200,7 @@ def test_her_mail_program_ends_it_by_one_click_without_a_cookie(
 
 
 def test_a_person_can_end_it_too_by_the_button_on_the_page(cast: Family, digest: EmailMessage, browser_of: Browsers) -> None:
-    page = path_of(digest, "/no-more-mail/")
+    page = path_of(digest, "/unsubscribe/")
     browser = browser_of()
     assert "No more mail about new photos?" in browser.get(page).text
     assert browser.send(page, page=page).status_code == 200
