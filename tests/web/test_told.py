@@ -363,7 +363,7 @@ def test_anna_is_told_in_one_mail_what_her_people_did_without_the_titles_of_albu
     text, html = parts(message)
     assert message["Subject"] == "3 things happened in your albums"
     for sentence in ("wrote something about a photo", "added photos", "opened the photos on a new phone or computer"):
-        assert f"\u2068Rose\u2069 {sentence}." in text and f"\u2068Rose\u2069 {sentence}." in html
+        assert f"\u2068Rose\u2069 {sentence}\n" in text and f"\u2068Rose\u2069 {sentence}</strong>" in html
     assert links_of(message) == sorted(
         f"{HERE}{path}"
         for path in (
