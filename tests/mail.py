@@ -53,4 +53,4 @@ def parts(message: EmailMessage) -> tuple[str, str]:
     """What it says as text and as HTML."""
     text, html = message.get_body(("plain",)), message.get_body(("html",))
     assert text is not None and html is not None
-    return text.get_content(), html.get_content()
+    return text.get_content().replace("\r\n", "\n"), html.get_content().replace("\r\n", "\n")
