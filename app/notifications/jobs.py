@@ -41,16 +41,23 @@ def handlers(house: House, push: Push | None = None) -> dict[str, Handler]:
 
 
 def look_for_news(house: House) -> None:
-    """A sweep: find what is worth telling, and hand what is due to the workers."""
+    """A sweep: find what is worth telling, and hand what is due to the workers. Looking keeps nobody from writing."""
     mail, push, quiet, at = house.mail is not None, house.settings.push, house.settings.quiet_hours, house.clock.now()
     if not (mail or push):
         return
+    with house.database.reading() as session:
+        happened = service.untold(session, at=at) if mail else []
+        ending = service.ending(session, at=at) if mail else []
+        guests = service.with_news(session, by_mail=mail, by_push=push, at=at)
+        due = service.due(session, at=at)
+    if not (happened or ending or guests or due):
+        return
     with house.database.writing() as session:
-        if mail:
-            for happened in service.untold(session, at=at):
-                service.tell(session, happened=happened, quiet=quiet, at=at)
+        for each in happened:
+            service.tell(session, happened=each, quiet=quiet, at=at)
+        if ending:
             service.remind(session, quiet=quiet, at=at)
-        service.announce(session, by_mail=mail, by_push=push, quiet=quiet, at=at)
+        service.announce(session, guests=guests, quiet=quiet, at=at)
         _enqueue_due(house, session)
 
 

@@ -87,21 +87,23 @@ def tell(session: Session, *, happened: str, quiet: tuple[int, int], at: datetim
     )
 
 
+def ending(session: Session, *, at: datetime) -> Sequence[Grant]:
+    """What somebody can see only three days more, and no member was reminded of."""
+    soon = sa.select(Grant).where(*sharing.live_grant(at), Grant.expires_at <= at + rules.SOON).options(joinedload(Grant.album))
+    return [
+        grant
+        for grant in session.scalars(soon.order_by(Grant.id))
+        if rules.ends_soon(given_at=grant.created_at, expires_at=grant.expires_at, reminded_at=grant.reminded_at, at=at)
+    ]
+
+
 def remind(session: Session, *, quiet: tuple[int, int], at: datetime) -> None:
-    """Tell the members who shared them of albums that somebody can see only three days more: of each album once."""
-    soon = session.scalars(
-        sa.select(Grant)
-        .where(*sharing.live_grant(at), Grant.expires_at <= at + rules.SOON)
-        .options(joinedload(Grant.album))
-        .with_for_update(of=Grant)
-    )
+    """Tell the members who shared them of albums that end for somebody: of each album once."""
     reminders: set[tuple[str, str, str]] = set()
-    for grant in soon:
-        if not rules.ends_soon(given_at=grant.created_at, expires_at=grant.expires_at, reminded_at=grant.reminded_at, at=at):
-            continue
+    for grant in ending(session, at=at):
         grant.reminded_at = at
-        members = _willing(session, grant.album.group_id, grant.created_by)
-        reminders |= {(grant.album.group_id, member, grant.album_id) for member in members}
+        group = grant.album.group_id
+        reminders |= {(group, member, grant.album_id) for member in _willing(session, group, grant.created_by)}
     due = rules.due_at(at=at, urgent=False, quiet=quiet)
     session.add_all(
         Notification(
@@ -117,69 +119,90 @@ def remind(session: Session, *, quiet: tuple[int, int], at: datetime) -> None:
     )
 
 
-def announce(session: Session, *, by_mail: bool, by_push: bool, quiet: tuple[int, int], at: datetime) -> None:
-    """Have every guest told for whom there is something new and who was not told in the last 24 hours."""
-    reachable = []
+def with_news(session: Session, *, by_mail: bool, by_push: bool, at: datetime) -> Sequence[str]:
+    """The guests for whom there is something new, who can be told and were not in the last 24 hours."""
+    reachable: list[sa.ColumnElement[bool]] = []
     if by_mail:
         reachable.append(sa.and_(Guest.email.is_not(None), Guest.mail_ended_at.is_(None)))
     if by_push:
-        subscribed = sa.exists().where(
-            PushSubscription.device_id == DeviceRow.id, DeviceRow.guest_id == Guest.id, *sharing.live_device(at)
-        )
-        reachable.append(subscribed)
-    waiting = sa.exists().where(
-        Notification.guest_id == Guest.id, Notification.sent_at.is_(None), Notification.given_up_at.is_(None)
-    )
+        devices = PushSubscription.device_id == DeviceRow.id, DeviceRow.guest_id == Guest.id
+        reachable.append(sa.exists().where(*devices, *sharing.live_device(at)))
+    waiting = sa.exists().where(Notification.guest_id == Guest.id, *_open())
     rested = sa.or_(Guest.mailed_at.is_(None), Guest.mailed_at <= at - rules.DIGEST_EVERY)
-    for guest in session.scalars(sa.select(Guest).where(sa.or_(sa.false(), *reachable), rested, ~waiting)):
-        if news(session, guest=guest, at=at) > 0:
-            session.add(
-                Notification(
-                    kind=NotificationKind.NEW_PHOTOS,
-                    group_id=guest.group_id,
-                    guest_id=guest.id,
-                    made_at=at,
-                    due_at=rules.awake(at, quiet),
-                    attempts=0,
-                )
-            )
+    which = sa.or_(sa.false(), *reachable), rested, ~waiting
+    return [
+        guest for guest, rows in _may_have_news(session, *which, at=at).items() if any(_has_news(session, row) for row in rows)
+    ]
+
+
+def announce(session: Session, *, guests: Collection[str], quiet: tuple[int, int], at: datetime) -> None:
+    """Have these guests told that there is something new, unless they are about to be."""
+    waiting = set(session.scalars(sa.select(Notification.guest_id).where(Notification.guest_id.in_(guests), *_open())))
+    session.add_all(
+        Notification(
+            kind=NotificationKind.NEW_PHOTOS,
+            group_id=guest.group_id,
+            guest_id=guest.id,
+            made_at=at,
+            due_at=rules.awake(at, quiet),
+            attempts=0,
+        )
+        for guest in session.scalars(sa.select(Guest).where(Guest.id.in_(guests)).with_for_update())
+        if guest.id not in waiting
+    )
 
 
 def news(session: Session, *, guest: Guest, at: datetime) -> int:
     """How many photos a guest may see now and has neither been told of nor looked at; none while more are still coming."""
+    rows = _may_have_news(session, Guest.id == guest.id, at=at).get(guest.id, [])
+    return sum(session.scalars(_new_photos(row).with_only_columns(sa.func.count())).one() for row in rows)
+
+
+Sees = sa.Row[Guest, Grant, datetime, datetime]
+"""A guest, something that they see, when a photo of it last changed, and when they were last sent a link."""
+
+
+def _may_have_news(session: Session, *which: sa.ColumnElement[bool], at: datetime) -> dict[str, list[Sees]]:
+    """Of these guests those who see an album that has changed since they were told, and to none of which anything is being added just
+    now; with these albums. One statement."""
     newest = sa.select(sa.func.max(Photo.changed_at, type_=Photo.changed_at.type))
-    newest_here = newest.where(Photo.album_id == Grant.album_id, Photo.state == PhotoState.READY).correlate(Grant)
-    grants = session.execute(
-        sa.select(Grant, newest_here.scalar_subquery()).where(Grant.guest_id == guest.id, *sharing.live_grant(at))
-    ).all()
-    sent = session.scalars(
-        sa.select(sa.func.max(Link.created_at, type_=Link.created_at.type)).where(
-            Link.guest_id == guest.id, Link.kind == LinkKind.SENT
-        )
-    ).one()  # whoever sends a link says what it is for
-    found = 0
-    for grant, changed_at in grants:
-        since = rules.new_since(told=(guest.mailed_at, sent, grant.visited_at), given_at=grant.created_at)
-        if changed_at is None or (since is not None and changed_at <= since):
-            continue
-        seen = sa.exists().where(Seen.photo_id == Photo.id, Seen.guest_id == guest.id)
-        new = [
-            Photo.album_id == grant.album_id,
-            Photo.state == PhotoState.READY,
-            Photo.guest_id.is_distinct_from(guest.id),
-            ~seen,
-        ]
-        if since is not None:
-            new += [
-                Photo.changed_at > since,
-                Photo.shown_at > since,
-            ]  # the first for its index: nothing is shown after it changed
-        latest = sa.func.max(Photo.shown_at, type_=Photo.shown_at.type)
-        number, shown_at = session.execute(sa.select(sa.func.count(), latest).where(*new)).one()
-        if number and max(shown_at or grant.created_at, grant.created_at) > at - rules.SETTLED:
-            return 0
-        found += number
-    return found
+    changed = newest.where(Photo.album_id == Grant.album_id, Photo.state == PhotoState.READY).correlate(Grant)
+    last = sa.select(sa.func.max(Link.created_at, type_=Link.created_at.type))
+    sent = last.where(Link.guest_id == Guest.id, Link.kind == LinkKind.SENT).correlate(Guest)
+    query = (
+        sa.select(Guest, Grant, changed.scalar_subquery().label("changed_at"), sent.scalar_subquery().label("sent_at"))
+        .join(Grant, Grant.guest_id == Guest.id)
+        .where(*sharing.live_grant(at), *which)
+        .order_by(Guest.id, Grant.id)
+    )
+    found: dict[str, list[Sees]] = {}
+    for row in session.execute(query):
+        since = _new_since(row)
+        if row.changed_at is not None and (since is None or row.changed_at > since):
+            found.setdefault(row.Guest.id, []).append(row)
+    settled = at - rules.SETTLED
+    return {
+        guest: rows for guest, rows in found.items() if all(max(row.changed_at, row.Grant.created_at) <= settled for row in rows)
+    }
+
+
+def _has_news(session: Session, row: Sees) -> bool:
+    return session.scalars(_new_photos(row).limit(1)).one_or_none() is not None
+
+
+def _new_photos(row: Sees) -> sa.Select[str]:
+    """The photos of an album that are news to a guest."""
+    seen = sa.exists().where(Seen.photo_id == Photo.id, Seen.guest_id == row.Guest.id)
+    mine = Photo.album_id == row.Grant.album_id, Photo.state == PhotoState.READY
+    new = sa.select(Photo.id).where(*mine, Photo.guest_id.is_distinct_from(row.Guest.id), ~seen)
+    since = _new_since(row)
+    # the first for its index: nothing is shown after it has changed
+    return new if since is None else new.where(Photo.changed_at > since, Photo.shown_at > since)
+
+
+def _new_since(row: Sees) -> datetime | None:
+    """Whoever sends a link says what it is for."""
+    return rules.new_since(told=(row.Guest.mailed_at, row.sent_at, row.Grant.visited_at), given_at=row.Grant.created_at)
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
