@@ -20,7 +20,7 @@ from app.security.permissions import Asks
 from app.sharing import views as sharing_pages
 from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
-from app.web import public
+from app.web import languages, public
 from app.web.access import check_every_route_declares
 from app.web.application import Kinfold, make_application
 
@@ -38,6 +38,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
     accounts_pages.login_manager.init_app(app, add_context_processor=False)
     for views in (
         public,
+        languages,
         accounts_pages,
         groups_pages,
         albums_pages,

@@ -115,6 +115,27 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
 
 
 @pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """A whole server with these settings, in this test's folder or another; whatever was started is killed at the end."""
+    made: list[Server] = []
+
+    def make(folder: Path = tmp_path, **env: str) -> Server:
+        made.append(Server(folder, **env))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if each.starts:
+            each.kill()
+
+
+@pytest.fixture
+def server(make_server: Callable[..., Server]) -> Server:
+    """A whole server, at work."""
+    return make_server().start()
+
+
+@pytest.fixture
 def clock() -> HandClock:
     return HandClock(START)
 

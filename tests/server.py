@@ -207,7 +207,8 @@ class Browser:
         return str(answer.headers["Location"])
 
     def how_far(self, upload: str) -> int:
-        """How many bytes of it the server has."""
+        """How many bytes of it the server has; asked again for as long as it is said to be put together."""
+        wait_for(lambda: self.speak_tus("HEAD", upload, "", {}).status != 423, "the file to be put together", 60)
         answer = self.speak_tus("HEAD", upload, "", {})
         assert answer.status == 200, answer.status
         return int(answer.headers["Upload-Offset"])

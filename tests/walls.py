@@ -67,7 +67,8 @@ def main(unit: str, *command: str) -> None:
     told = settings_of(Path(unit))
     names = allowed_calls(told["SystemCallFilter"])
     libc = ctypes.CDLL(None, use_errno=True)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    most = min(1, resource.getrlimit(resource.RLIMIT_CORE)[1]) if resource.getrlimit(resource.RLIMIT_CORE)[1] >= 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
     os.umask(int(told["UMask"][0], 8))
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if told["MemoryDenyWriteExecute"] == ["yes"] and libc.prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0:

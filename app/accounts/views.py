@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask import session as form_session
@@ -23,6 +22,8 @@ from app.security.permissions import Action, Asks
 from app.security.tokens import Purpose, cookie_digest
 from app.security.viewer import Member, Nobody, Viewer
 from app.web.access import allow
+from app.web.forms import own_path
+from app.web.i18n import prefer
 from app.web.labels import device_label
 from app.web.session import house, session
 from app.web.viewer import (
@@ -67,6 +68,7 @@ def identify(digest: bytes) -> Viewer:
     with house().database.reading() as look:
         viewer, signed_in = service.identify(look, cookie=digest, at=at)
     if signed_in is not None:
+        prefer(signed_in.account.language)
         note_visit(signed_in.last_seen_at, at, lambda write: service.note_visit(write, signed_in=signed_in.id, at=at))
     return viewer
 
@@ -96,7 +98,7 @@ def do_sign_in() -> BaseResponse:
         renewed = house().passwords.hash(password)
         service.renew_hash(session(), account=account.id, password_hash=renewed)
     activity.forget(session(), tries)
-    return enter(account, stay=form.stay.data, to=_own_path(form.next.data) or url_for("viewing.albums"))
+    return enter(account, stay=form.stay.data, to=own_path(form.next.data) or url_for("viewing.albums"))
 
 
 @pages.post("/sign-out")
@@ -270,14 +272,6 @@ def _find_reset(token: str) -> OneTimeAddress:
 def _email_of(address: OneTimeAddress) -> str:
     with house().database.reading() as look:
         return service.email_of(look, address=address)
-
-
-def _own_path(path: str | None) -> str | None:
-    """A path on this site to go on to; anything that could lead elsewhere is dropped."""
-    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
-        return None
-    parts = urlsplit(path)
-    return None if parts.scheme or parts.netloc else path
 
 
 def _count_try(buckets: list[tuple[str, int]]) -> list[str]:

@@ -1,13 +1,13 @@
 """The worker's side of films: from an upload to a poster, a film that every browser plays, and one to keep.
 
-Nothing of a film touches a disk: what arrives and what is made lie in files of memory (memfd_create(2)). Two processes read them, both
-behind walls, see `decoder/`: `reading`, ours, says what the container speaks of, and ffmpeg does the rest. What they hand back is proven
-here before anybody may see it, as strictly as if an attacker had made it.
+We write no film to a disk: what arrives and what is made lie in files of memory (memfd_create(2)), which only a system that swaps may put
+there. Two processes read them, both behind walls, see `decoder/`: `reading`, ours, says what the container speaks of, and ffmpeg does the
+rest. What they hand back is proven here before anybody may see it, as if an attacker had made it; what the proof can't see, it says itself.
 """
 
 import contextlib
 import fcntl
-import math
+import logging
 import mmap
 import os
 import re
@@ -25,24 +25,30 @@ from typing import Any
 import imageio_ffmpeg
 
 from app.ingest.decoder import frames
-from app.ingest.decoder.limits import FILM_ROOM, NOT_STARTED, PAIR, PIXELS, REASONS, REMOVED, SCREEN_EDGE, NotClean
+from app.ingest.decoder.limits import FILM_ROOM, NOT_STARTED, PAIR, PIXELS, REMOVED, SCREEN_EDGE, NotClean
 from app.ingest.decoder.prove_film import ProvenFilm, prove_film
 from app.ingest.decoding import COMMAND, Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
 from app.jobs.port import Stopping
+
+log = logging.getLogger("kinfold.ingest")
 
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
 THREADS = 2
 LOOK_SECONDS = 0.25  # how often it is looked whether to stop
 TELL_SECONDS = 2.0  # how often it is told how far it is
+READ_SECONDS = 60  # until `reading` is given up; its own clock is `READING_SECONDS`
+PROBE_SECONDS, POSTER_SECONDS = 60, 300  # of ffmpeg
 MOST_SAID = 256 << 10  # bytes of what ffmpeg says that are kept
 LONGEST = 24 * 3600 * 1000  # milliseconds
 PLAY_EDGE = 1080  # pixels of the shorter side; the longer one has `SCREEN_EDGE`
+# Bytes of a film: the fewest that one second of it has, and how many are copied and encoded in one by a slow machine.
+LEAST_A_SECOND, COPIED_A_SECOND, ENCODED_A_SECOND = 16_000, 4_000_000, 200_000
 LARGEST_POSTER = 64 << 20  # bytes
 LEAST_EDGE = 16  # pixels; nothing smaller is encoded
 NO_MEMORY = 256 - 12  # how ffmpeg ends when it gets none: ENOMEM
 
 SAY = ("-hide_banner", "-nostdin", "-loglevel", "info", "-nostats", "-progress", "pipe:2", "-stats_period", "0.5")
-# Nothing of what the source says is taken along, and nothing is said about who made the film.
+# What the source says of itself is not taken along, nor what made the film; `_tidy` cuts what ffmpeg writes all the same.
 NOTHING_ELSE = (
     "-map_metadata", "-1", "-map_chapters", "-1", "-metadata:s", "encoder=", "-fflags", "+bitexact", "-flags:v", "+bitexact",
     "-flags:a", "+bitexact", "-sn", "-dn",
@@ -90,15 +96,23 @@ LENGTH = re.compile(r"  Duration: (\d{1,6}):(\d\d):(\d\d)\.\d\d")
 DONE = re.compile(r"(frame|out_time_us)=(\d{1,15})")
 
 
+NOTHING_KNOWN: dict[str, Any] = {"taken_at": None, "removed": [], "pair": None, "cut": True}
+"""What is taken for granted of a film whose container could not be read: it may have been cut."""
+
+
 class _Refused(Exception):
     """This film is not shown; the argument is the reason."""
+
+
+class _NotMade(_Refused):
+    """ffmpeg ended by itself, and what it made is none, or is not clean: another way may do."""
 
 
 @dataclass(frozen=True)
 class Source:
     """What ffmpeg says of a film's picture: its codec, its size as shown in pixels, and what has to be done to play it.
 
-    `seconds` is how long it claims to be; only how far we are is told by it.
+    `seconds` is how long it claims to be: how far we are is told by it, and how long it may take.
     """
 
     codec: str
@@ -110,6 +124,18 @@ class Source:
     is_interlaced: bool
     sound: int | None  # the number of the first track of sound that can be read
     seconds: int
+
+    def longest_copy(self, size: int) -> float:
+        """How many seconds the copy of a film of this many bytes may take: it is read, and its sound is encoded."""
+        return min(1800, 60 + size / COPIED_A_SECOND + self._believable(size) / 10)
+
+    def longest(self, size: int) -> float:
+        """How many seconds encoding it may take: ten times its length, or what 1080p of a phone with so many bytes would get."""
+        return 600 + max(10 * self._believable(size), size / ENCODED_A_SECOND)
+
+    def _believable(self, size: int) -> float:
+        """Its seconds, as far as it has the bytes for them."""
+        return min(self.seconds, size / LEAST_A_SECOND)
 
     @property
     def plays(self) -> bool:
@@ -127,7 +153,8 @@ class Source:
 
 
 class Filming:
-    """Makes films, one at a time. `stop` ends the work on one at once: `Stopping` is raised, and somebody else begins it anew."""
+    """Makes films, one at a time; no run of ffmpeg takes more than `wall_seconds`. `stop` ends the work on one at once: `Stopping` is
+    raised, and somebody else begins it anew."""
 
     def __init__(
         self,
@@ -140,7 +167,7 @@ class Filming:
     ) -> None:
         self._decoder = decoder
         self._stop = stop or threading.Event()
-        self._wall_seconds, self._until = wall_seconds, math.inf
+        self._wall_seconds = wall_seconds
         self._quiet_seconds = quiet_seconds
         self._ffmpeg = ffmpeg
 
@@ -158,11 +185,11 @@ class Filming:
 
         Each is handed to `keep` when it is made and proven, and is gone afterwards, so that no more than one lies in memory beside the
         film; the answer has none. `tell` hears every few seconds how much is done, in percent; what it raises ends the work. Raises what
-        `data`, `keep` and `tell` raise, `Stopping` and `DecoderMissing`; never anything because of what the file holds.
+        `data`, `keep` and `tell` raise, `Stopping`, `DecoderMissing` and `DecoderKilled`; a film that raises anything else is a mistake of
+        ours.
         """
         if not hasattr(os, "memfd_create") or not container:
             return NotDecoded("film-unsupported")
-        self._until = time.monotonic() + self._wall_seconds
         work = _Work(self, group, keep, tell)
         try:
             with _memory() as film:
@@ -202,13 +229,13 @@ class Filming:
             raise Stopping
 
     def command(self, ffmpeg: str, arguments: Sequence[str], *, size: int) -> list[str]:
-        return [*COMMAND, "ffmpeg", str(size + FILM_ROOM), ffmpeg, *arguments]
+        return [*COMMAND, "ffmpeg", str(os.getpid()), str(size + FILM_ROOM), ffmpeg, *arguments]
 
     def run(
-        self, film: int, container: str, arguments: Sequence[str], *, out: int, tell: Callable[[int], None]
+        self, film: int, container: str, arguments: Sequence[str], *, out: int, seconds: float, tell: Callable[[int], None]
     ) -> tuple[int, str]:
         """Run ffmpeg over a film and have it write into `out`; how it ended, and what it said. `tell` hears how many microseconds are
-        done. Raises `_Refused` when it takes too long, or is ended by a limit, and `DecoderKilled`."""
+        done. Raises `_Refused` when it takes more than `seconds`, or is ended by a limit, and `DecoderKilled`."""
         source = ["-threads", str(THREADS), "-max_pixels", str(PIXELS), "-protocol_whitelist", "fd", "-f", container]
         command = self.command(
             self._path(),
@@ -235,7 +262,7 @@ class Filming:
             os.close(again)
         with process:
             try:
-                said = self._listen(process, tell)
+                said = self._listen(process, min(seconds, self._wall_seconds), tell)
                 code = process.wait()
             finally:
                 process.kill()
@@ -248,16 +275,16 @@ class Filming:
             raise _Refused("too-slow" if code in slow else "too-much-memory" if code in large else "failed")
         return code, said
 
-    def _listen(self, process: subprocess.Popen[bytes], tell: Callable[[int], None]) -> str:
-        """Read what ffmpeg says until it hangs up; give up when it says nothing new for too long."""
+    def _listen(self, process: subprocess.Popen[bytes], seconds: float, tell: Callable[[int], None]) -> str:
+        """Read what ffmpeg says until it hangs up; give up when that takes too long, or it says nothing new for too long."""
         assert process.stderr is not None
-        moved = time.monotonic()
+        began = moved = time.monotonic()
         said, line, done = bytearray(), b"", {"frame": 0, "out_time_us": 0}
         while True:
             self.look()
             tell(done["out_time_us"])
             now = time.monotonic()
-            if now - moved > self._quiet_seconds or now > self._until:
+            if now - moved > self._quiet_seconds or now - began > seconds:
                 raise _Refused("too-slow")
             if not select.select([process.stderr], [], [], LOOK_SECONDS)[0]:
                 continue
@@ -271,32 +298,31 @@ class Filming:
                     done[match[1]], moved = int(match[2]), now
 
     def read(self, film: int, container: str) -> dict[str, Any]:
-        """What the container says, by a process of its own. Raises `_Refused` and `DecoderKilled`."""
-        command = [*COMMAND, "reading", container]
-        try:
-            ran = subprocess.run(
-                command,
-                stdin=film,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=ENVIRONMENT,
-                cwd="/",
-                timeout=60,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise _Refused("too-slow") from None
-        if ran.returncode == -signal.SIGKILL:
-            raise DecoderKilled
-        if ran.returncode == -signal.SIGALRM:
-            raise _Refused("too-slow")
-        try:
-            size = frames.length(ran.stdout[: frames.LENGTH])
-            if len(ran.stdout) != frames.LENGTH + size:
-                raise ValueError("another length")
-            return frames.unpack(ran.stdout[frames.LENGTH :])
-        except ValueError:
-            raise _Refused("failed") from None
+        """What the container says, by a process of its own; `NOTHING_KNOWN` when that fails, as no rendition needs it. Raises
+        `DecoderKilled`."""
+        answer, inside = os.pipe()  # it is read when the process has ended: what does not fit in there is no answer
+        with os.fdopen(answer, "rb") as said:
+            try:
+                ran = subprocess.run(
+                    [*COMMAND, "reading", container],
+                    stdin=film,
+                    stdout=inside,
+                    stderr=subprocess.DEVNULL,
+                    env=ENVIRONMENT,
+                    cwd="/",
+                    timeout=READ_SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return _unread("it takes too long")
+            finally:
+                os.close(inside)
+            if ran.returncode == -signal.SIGKILL:
+                raise DecoderKilled
+            try:
+                return _checked(frames.receive(said) or {})
+            except ValueError:
+                return _unread(f"it ends with {ran.returncode}, and without an answer")
 
     def poster(self, picture: bytes, group: str) -> Decoded:
         decoded = self._decoder.decode(picture, group=group, size=len(picture))
@@ -321,7 +347,7 @@ class _Work:
         self._percent = 0
 
     def make(self, film: int, container: str) -> Decoded:
-        told = _checked(self._filming.read(film, container))
+        told = self._filming.read(film, container)
         source = self._probe(film, container)
         poster = self._poster(film, container, source)
         for rendition in poster.renditions:
@@ -335,7 +361,7 @@ class _Work:
                 self._keep(_rendition("full", out, play))
         return replace(
             poster,
-            taken_at=_local(told["taken_at"]),
+            taken_at=told["taken_at"],
             width=(whole or play).width,
             height=(whole or play).height,
             duration=play.duration,
@@ -346,7 +372,7 @@ class _Work:
 
     def _probe(self, film: int, container: str) -> Source:
         with _memory() as nothing:
-            _, said = self._filming.run(film, container, [], out=nothing, tell=self._alive)
+            _, said = self._filming.run(film, container, [], out=nothing, seconds=PROBE_SECONDS, tell=self._alive)
         source = understand(said)
         if source is None:
             raise _Refused("film-unsupported" if "\nInput #0" in "\n" + said else "broken")
@@ -359,7 +385,12 @@ class _Work:
         filters = choice.format(filters=source.filters(shorter=SCREEN_EDGE))
         with _memory() as out:
             self._filming.run(
-                film, container, ["-map", "0:V:0", "-vf", filters, *NOTHING_ELSE, *encoding], out=out, tell=self._alive
+                film,
+                container,
+                ["-map", "0:V:0", "-vf", filters, *NOTHING_ELSE, *encoding],
+                out=out,
+                seconds=POSTER_SECONDS,
+                tell=self._alive,
             )
             size = os.fstat(out).st_size
             picture = os.pread(out, size, 0) if size <= LARGEST_POSTER else b""
@@ -368,7 +399,8 @@ class _Work:
         return self._filming.poster(picture, self._group)
 
     def _whole(self, film: int, container: str, source: Source) -> ProvenFilm | None:
-        """The film to keep, its picture bit for bit: kept already when it is returned. None when it can't be had clean that way."""
+        """The film to keep, its picture bit for bit: kept already when it is returned. None when it can't be had clean that way. Raises
+        `_Refused` when a limit ends it: encoding would cost far more."""
         picture = [
             "-map",
             "0:V:0",
@@ -382,13 +414,15 @@ class _Work:
         with _memory() as out:
             try:
                 proven = self._film(film, container, source, picture, out, counts=False)
-            except _Refused:
+            except _NotMade as error:
+                log.info("the picture of a film is not kept as it is: %s", error.__cause__ or "ffmpeg can't copy it")
                 return None
             self._keep(_rendition("full", out, proven))
         return proven
 
     def _film(self, film: int, container: str, source: Source, picture: Sequence[str], out: int, *, counts: bool) -> ProvenFilm:
         """Have ffmpeg write a film, and prove it; `counts` says whether this is what takes the time. Raises `_Refused`."""
+        size = os.fstat(film).st_size
 
         def tell(microseconds: int) -> None:
             if counts:
@@ -397,14 +431,15 @@ class _Work:
 
         sound = [] if source.sound is None else ["-map", f"0:{source.sound}", *SOUND]
         arguments = [*picture, *sound, *NOTHING_ELSE, "-threads", str(THREADS), *MP4]
-        code, _ = self._filming.run(film, container, arguments, out=out, tell=tell)
+        seconds = source.longest(size) if counts else source.longest_copy(size)
+        code, _ = self._filming.run(film, container, arguments, out=out, seconds=seconds, tell=tell)
         if code:
-            raise _Refused("broken")
+            raise _NotMade("broken")
         try:
             _tidy(out)
             proven = prove_film(_view(out))
         except (NotClean, IndexError, struct.error) as error:
-            raise _Refused("failed") from error
+            raise _NotMade("failed") from error
         if proven.duration > LONGEST:
             raise _Refused("broken")
         return proven
@@ -455,28 +490,31 @@ def understand(said: str) -> Source | None:
 
 
 def _checked(told: dict[str, Any]) -> dict[str, Any]:
-    """What the reading process says, checked as an upload is. Raises `_Refused`."""
-    if set(told) == {"refused"}:
-        raise _Refused(told["refused"] if told["refused"] in list(REASONS) else "failed")
+    """What the reading process says, checked as an upload is, with the time as a `datetime`. Raises `ValueError`."""
     pair, removed = told.get("pair"), told.get("removed")
     if (
-        set(told) != {"taken_at", "removed", "pair", "cut"}
+        set(told) != set(NOTHING_KNOWN)
         or not (pair is None or (isinstance(pair, str) and PAIR.fullmatch(pair)))
         or not (isinstance(removed, list) and all(kind in REMOVED for kind in removed))
         or type(told["cut"]) is not bool
     ):
-        raise _Refused("failed")
-    return told
+        raise ValueError("another answer")
+    return {**told, "taken_at": _local(told["taken_at"])}
 
 
 def _local(told: object) -> datetime | None:
-    """Local time without a zone: a film's own, or a moment by our own clock's zone. Raises `_Refused`."""
+    """Local time without a zone: a film's own, or a moment by our own clock's zone. Raises `ValueError`."""
     try:
         moment = datetime.fromisoformat(told) if isinstance(told, str) else None
         local = moment.astimezone().replace(tzinfo=None) if moment and moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        raise _Refused("failed") from None
+    except OverflowError as error:
+        raise ValueError("beyond all calendars") from error
     return local if local and 1900 <= local.year <= 2100 else None
+
+
+def _unread(why: str) -> dict[str, Any]:
+    log.warning("a film's container is not read, and its date and what it hides are not told: %s", why)
+    return NOTHING_KNOWN
 
 
 @contextlib.contextmanager

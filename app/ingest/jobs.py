@@ -1,10 +1,12 @@
 """The worker's part: take an upload, have it decoded, write the renditions, show the photo."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
 from itertools import chain
+from typing import TypeVar
 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -17,11 +19,16 @@ from app.ingest.decoder import sniff
 from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
 from app.ingest.filming import Filming
 from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO, Taken, Written
-from app.jobs.port import Handler, Stopping
+from app.jobs.port import Handler, Stopping, log_failure
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed, put
 from app.storage.sealed import Sealed, SealedKey
+
+ASK_AGAIN = 1.0
+"""Seconds between two tries to write down what became of a photo."""
+
+T = TypeVar("T")
 
 
 class Otherwise(Enum):
@@ -37,13 +44,20 @@ class Otherwise(Enum):
     """The photo was deleted meanwhile."""
 
 
+Make = Callable[[Taken, Iterator[bytes], list[Written]], Decoded | NotDecoded | Otherwise]
+"""Makes the renditions of an upload out of its bytes, and notes each one that it has written."""
+
+
 class _Deleted(Exception):
     """The photo was deleted while we worked."""
 
 
-def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
+def handlers(
+    house: House, decoder: Decoder, stop: threading.Event | None = None, in_hand: dict[str, Taken] | None = None
+) -> dict[str, Handler]:
     """The jobs of this room; `decoder` is this worker's own, long-lived helper process. `stop` is set when the worker is to end: a film
-    is then left for later at once."""
+    is then left for later at once. `in_hand` holds, by photo, what it has taken and of which it is not written down what came of it."""
+    stop, in_hand = stop or threading.Event(), {} if in_hand is None else in_hand
     filming = Filming(decoder, stop=stop)
 
     def prepare_photo(photo: str) -> None:
@@ -82,7 +96,7 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
 
         prepare(photo, make)
 
-    def prepare(photo: str, make: Callable[[Taken, Iterator[bytes], list[Written]], Decoded | NotDecoded | Otherwise]) -> None:
+    def prepare(photo: str, make: Make) -> None:
         """Take a photo, have its renditions made and written, and write down what became of it.
 
         Whoever takes a photo has a decoder for it already: what kills a worker while that starts is no fault of the file."""
@@ -91,6 +105,13 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
             waiting = service.take(session, photo=photo, master=house.master, jobs=house.jobs, at=house.clock.now())
         if waiting is None:
             return
+        in_hand[photo] = waiting
+        try:
+            attend(waiting, make)
+        finally:
+            del in_hand[photo]
+
+    def attend(waiting: Taken, make: Make) -> None:
         written: list[Written] = []
         sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
         result: Decoded | NotDecoded | Otherwise
@@ -103,15 +124,30 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
         except _Deleted:
             result = Otherwise.GONE
         except (DecoderMissing, StorageFailed, Stopping):
-            with house.database.writing() as session:
-                service.give_back(session, waiting=waiting)
+            surely(waiting, lambda session: service.give_back(session, waiting=waiting))
             raise  # our fault and not the file's: it is begun anew, as often as it takes; what was written is left to the sweep
-        with house.database.writing() as session:
-            removal = settle(session, waiting, result, written)
+        removal = surely(waiting, lambda session: settle(session, waiting, result, written))
         if removal is not None:
             keep_promise(house, removal)
-        else:
-            house.storage.delete(*(each.object_name for each in written))
+        elif written:
+            names = [each.object_name for each in written]
+            with house.database.reading() as session:  # it is shown all the same when only the answer to our commit was lost
+                house.storage.delete(*service.unneeded(session, objects=names))
+
+    def surely(waiting: Taken, write: Callable[[Session], T]) -> T:
+        """Write down what became of a photo as soon as the database takes it. It may be away, locked or full: that is no fault of the
+        photo's, and what was made of it is as good as before. Raises `Stopping` when the worker is to end earlier."""
+        told = False
+        while True:
+            try:
+                with house.database.writing() as session:
+                    return write(session)
+            except OperationalError as error:
+                if not told:
+                    log_failure(f"writing down what became of {waiting.photo}", error)
+                told = True
+                if stop.wait(ASK_AGAIN):
+                    raise Stopping from None
 
     def settle(session: Session, waiting: Taken, result: Decoded | NotDecoded | Otherwise, written: list[Written]) -> str | None:
         """Write down what becomes of a photo. Returns the promise to remove its upload; None when what was written is not needed."""
@@ -128,6 +164,19 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
         return None
 
     return {PREPARE_PHOTO: prepare_photo, PREPARE_FILM: prepare_film}
+
+
+def give_back(house: House, in_hand: dict[str, Taken], stop: threading.Event) -> None:
+    """For a worker that has to end because the database went away: as soon as it is back, the attempts at what it has in hand are
+    uncounted. Gives up when `stop` is set."""
+    while in_hand and not stop.is_set():
+        try:
+            with house.database.writing() as session:
+                for waiting in list(in_hand.values()):
+                    service.give_back(session, waiting=waiting)
+            return
+        except OperationalError:
+            time.sleep(ASK_AGAIN)
 
 
 def enqueue_forgotten_uploads(house: House) -> None:

@@ -141,15 +141,18 @@ def read_parts(
             part.give_up()
 
 
-def join(storage: Storage, album: OpenAlbum, name: str, parts: Mapping[str, SealedKey]) -> Arrived:
-    """One file of its parts: opened, sealed under a key of its own and hashed, piece by piece. Raises `ObjectMissing`, `SealBroken` and
-    `StorageFailed`."""
+def join(
+    storage: Storage, album: OpenAlbum, name: str, parts: Mapping[str, SealedKey], *, after_each: Callable[[], object]
+) -> Arrived:
+    """One file of its parts: opened, sealed under a key of its own and hashed, piece by piece; after each piece something is done. Raises
+    `ObjectMissing`, `SealBroken` and `StorageFailed`."""
     size = sum(part.size for part in parts.values())
     whole, sealed = FileOnItsWay(storage, album, name, limit=size, room=size), Sealed(storage, album.key, dict(parts))
     try:
         for part in parts:
             for piece in sealed.read(part):
                 whole.add(piece)
+                after_each()
         return whole.finish()
     finally:
         whole.give_up()

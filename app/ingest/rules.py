@@ -14,6 +14,9 @@ KEPT_WHILE_ARRIVING = timedelta(hours=24)
 KEPT_WHILE_ANNOUNCED = timedelta(hours=1)
 """How long room is kept for a file of which nothing has come: the answer to its beginning may have been lost, and it was begun again."""
 
+ALIVE_FOR = timedelta(seconds=30)
+"""Whoever puts a file together says so again before a third of this has passed; who has not for all of it is taken for dead."""
+
 NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsupported", "unsupported"})
 """What trying again can't mend: such a file is destroyed at once."""
 
@@ -21,6 +24,11 @@ NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsu
 def keep_until(reason: str, at: datetime) -> datetime | None:
     """Until when the file of a photo refused for this reason is kept, None for not at all."""
     return None if reason in NOT_WORTH_KEEPING else at + KEPT_AFTER_REFUSAL
+
+
+def should_say_so(said: datetime, at: datetime) -> bool:
+    """Whether somebody who was last heard of at `said` has to say again that they are alive."""
+    return at - said >= ALIVE_FOR / 3
 
 
 def out_of_attempts(attempts: int) -> bool:

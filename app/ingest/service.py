@@ -18,7 +18,7 @@ from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
 from app.errors import KinfoldError, NotVisible, Refused, TooLarge
 from app.groups.models import Group
-from app.ids import new_id
+from app.ids import id_of, new_id
 from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
@@ -75,6 +75,7 @@ class Arriving:
     received: int
     expires_at: datetime
     receipt: Receipt | None = None
+    joining_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,15 @@ def room_left(session: Session, *, group: str, quota: int) -> int:
     return max(0, (quota if own is None else own) - sum(int(each or 0) for each in used))
 
 
+def take_room(session: Session, viewer: Member, *, album: OpenAlbum, size: int, quota: int) -> None:
+    """So many bytes more, until this transaction ends or they are written down: two who come at once don't count on the same room. Raises
+    `TooLarge` when the group has none for them."""
+    lock_album(session, album=album.id)
+    session.execute(sa.select(Group.id).where(Group.id == viewer.group).with_for_update())
+    if size > room_left(session, group=viewer.group, quota=quota):
+        raise TooLarge("quota-full")
+
+
 def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arrived, jobs: Jobs, at: datetime) -> Receipt:
     """Write down a file that has arrived, with its job. Once this is committed, we have it.
 
@@ -137,27 +147,32 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
     return Receipt(photo.id, arrived.name, photo.state, photo.reason)
 
 
-def begin(session: Session, viewer: Member, *, album: OpenAlbum, name: str, size: int, quota: int, at: datetime) -> Arriving:
-    """Keep room for a file of so many bytes, which will come in parts. Raises `TooLarge` when the group has no room for it."""
+def begin(
+    session: Session, viewer: Member, *, album: OpenAlbum, name: str, size: int, quota: int, at: datetime, mark: bytes = b""
+) -> Arriving:
+    """Keep room for a file of so many bytes, which will come in parts. Raises `TooLarge` when the group has no room for it.
+
+    Begun twice with the same `mark`, because the first answer was lost, it is one file as long as nothing of it has come.
+    """
     lock_album(session, album=album.id)
-    # Two who begin at once would both count on the same room.
-    session.execute(sa.select(Group.id).where(Group.id == viewer.group).with_for_update())
-    if size > room_left(session, group=viewer.group, quota=quota):
-        raise TooLarge("quota-full")
-    row = Incoming(
-        id=new_id(),
-        album_id=album.id,
-        group_id=viewer.group,
-        member_id=viewer.id,
-        size=size,
-        received=0,
-        sealed_name=b"",
-        duplicate=False,
-        created_at=at,
-        expires_at=at + rules.KEPT_WHILE_ANNOUNCED,
-    )
+    upload = id_of(viewer.id, mark) if mark else new_id()
+    row = session.get(Incoming, upload)
+    if row is None or (row.album_id, row.size, row.received, row.photo_id) != (album.id, size, 0, None) or row.expires_at <= at:
+        take_room(session, viewer, album=album, size=size, quota=quota)
+        row = Incoming(
+            id=upload if row is None else new_id(),
+            album_id=album.id,
+            group_id=viewer.group,
+            member_id=viewer.id,
+            size=size,
+            received=0,
+            sealed_name=b"",
+            duplicate=False,
+            created_at=at,
+        )
+        session.add(row)
     row.sealed_name = album.key.seal_field("arriving-name", row.id, name)
-    session.add(row)
+    row.expires_at = at + rules.KEPT_WHILE_ANNOUNCED
     session.flush()
     return Arriving(row.id, album, name, size, 0, row.expires_at)
 
@@ -176,7 +191,7 @@ def get_arriving(session: Session, viewer: Member, *, upload: str, master: Maste
     opened = open_album(album, master=master)
     name = opened.key.open_field("arriving-name", row.id, row.sealed_name).decode() if photo is None else ""
     receipt = None if photo is None else Receipt(photo.id, name, photo.state, photo.reason, row.duplicate)
-    return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt)
+    return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt, row.joining_until)
 
 
 def parts_of(session: Session, *, arriving: Arriving) -> dict[str, SealedKey]:
@@ -202,6 +217,26 @@ def keep_part(session: Session, *, arriving: Arriving, part: Arrived, at: dateti
     return further
 
 
+def begin_joining(session: Session, *, arriving: Arriving, at: datetime) -> None:
+    """From now on this caller, and nobody else, puts the parts of a file together. Raises `Overtaken` when somebody does already, or when
+    it has gone on meanwhile."""
+    free = sa.or_(Incoming.joining_until.is_(None), Incoming.joining_until <= at)
+    same = Incoming.id == arriving.id, Incoming.received == arriving.received, Incoming.photo_id.is_(None)
+    changed = sa.update(Incoming).where(*same, free).values(joining_until=at + rules.ALIVE_FOR).returning(Incoming.id)
+    if session.scalars(changed).one_or_none() is None:
+        raise Overtaken
+
+
+def go_on_joining(session: Session, *, arriving: Arriving, at: datetime) -> None:
+    """Whoever puts the parts of a file together is still alive."""
+    session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(joining_until=at + rules.ALIVE_FOR))
+
+
+def stop_joining(session: Session, *, arriving: Arriving) -> None:
+    """The parts of a file could not be put together; somebody else may try."""
+    session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(joining_until=None))
+
+
 def complete(
     session: Session, viewer: Member, *, arriving: Arriving, arrived: Arrived, jobs: Jobs, at: datetime
 ) -> tuple[Arriving, list[str]]:
@@ -210,7 +245,7 @@ def complete(
     lock_album(session, album=arriving.album.id)
     further = _go_on(session, arriving, arriving.size - arriving.received, at=at)
     receipt = receive(session, viewer, album=arriving.album, arrived=arrived, jobs=jobs, at=at)
-    known = {"photo_id": receipt.id, "duplicate": receipt.duplicate, "sealed_name": b""}
+    known = {"photo_id": receipt.id, "duplicate": receipt.duplicate, "sealed_name": b"", "joining_until": None}
     session.execute(sa.update(Incoming).where(Incoming.id == arriving.id).values(known))
     parts = sa.delete(IncomingPart).where(IncomingPart.incoming_id == arriving.id).returning(IncomingPart.object_name)
     unneeded = [*session.scalars(parts)]
@@ -323,12 +358,17 @@ def make_ready(
     photo.removed = list(decoded.removed)
     photo.stored = sum(each.sealed.size for each in written)
     photo.changed_at = at
-    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     session.delete(upload)
-    session.flush()
+    removal = promise_removal(session, names=[waiting.object_name], at=at)[0]
+    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     if photo.pair:
         _join_live_photo(session, photo, jobs=jobs, at=at)
-    return promise_removal(session, names=[waiting.object_name], at=at)[0]
+    return removal
+
+
+def unneeded(session: Session, *, objects: Sequence[str]) -> set[str]:
+    """Those of the objects that were written for a photo which are no part of it."""
+    return {*objects}.difference(session.scalars(sa.select(Rendition.object_name).where(Rendition.object_name.in_(objects))))
 
 
 def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: datetime) -> None:
@@ -359,12 +399,17 @@ def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
     _hand_over(session, photo, upload, jobs=jobs, at=at)
 
 
-def list_in_states(session: Session, *, album: OpenAlbum, states: Sequence[PhotoState]) -> list[tuple[Photo, Upload | None, str]]:
-    """Photos of an album in these states with their upload and the name to call them by, in the order in which they came."""
+def list_in_states(
+    session: Session, *, album: OpenAlbum, states: Sequence[PhotoState], also: Sequence[str] = ()
+) -> list[tuple[Photo, Upload | None, str]]:
+    """Photos of an album in these states, and some by their identifiers, with their upload and the name to call them by, in the order in
+    which they came."""
     rows = session.execute(
         sa.select(Photo, Upload)
         .outerjoin(Upload, Upload.photo_id == Photo.id)
-        .where(Photo.album_id == album.id, Photo.state.in_(states))
+        .where(
+            Photo.album_id == album.id, sa.or_(Photo.state.in_(states), Photo.id.in_(also)) if also else Photo.state.in_(states)
+        )
     )  # sorted here: asked for the order, SQLite reads a whole album along its numbers to find the few that are not ready
     in_order = sorted(rows, key=lambda row: row[0].number)
     return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in in_order]

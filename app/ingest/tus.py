@@ -24,6 +24,7 @@ from werkzeug.exceptions import (
     Gone,
     HTTPException,
     LengthRequired,
+    Locked,
     PreconditionFailed,
     UnsupportedMediaType,
 )
@@ -32,12 +33,12 @@ from werkzeug.wrappers import Response
 
 from app.albums import service as albums
 from app.errors import NotVisible, TooLarge
-from app.ingest import service
+from app.ingest import rules, service
 from app.ingest.receiving import PART, FileOnItsWay, join, read_parts, shown_name
 from app.ingest.service import Arrived, Arriving, Overtaken
 from app.security.permissions import Action
 from app.security.sealing import SealBroken
-from app.storage.port import ObjectMissing
+from app.storage.port import ObjectMissing, StorageFailed
 from app.web.access import allow, check_form_token
 from app.web.forms import tidy
 from app.web.places import SharedPlaces
@@ -92,14 +93,17 @@ def offer(album: str) -> Response:
 @pages.post("/albums/<album>/uploads", provide_automatic_options=False)
 @allow(Action.ADD_PHOTOS, is_page=False)
 def create(album: str) -> Response:
-    """Begin a file: its length and name are told now, its bytes come by PATCH. An empty one is complete, and refused like any other."""
+    """Begin a file: its length and name are told now, its bytes come by PATCH. An empty one is complete, and refused like any other.
+    Who did not hear the answer begins it again by the same mark."""
     if "Upload-Defer-Length" in request.headers or "Upload-Concat" in request.headers:
         raise BadRequest
-    size, name = _number("Upload-Length"), _sent_name(request.headers.get("Upload-Metadata", ""))
+    size, told = _number("Upload-Length"), _sent_metadata()
+    name, mark = tidy(shown_name(told.get("filename", b"").decode("utf-8", "replace"))), told.get("mark", b"")
     if size > house().settings.file_limit:
         raise TooLarge("too-large", limit=house().settings.file_limit)
     found, at = albums.get_album(session(), member(), album=album, master=house().master), house().clock.now()
-    begun = service.begin(session(), member(), album=found, name=name, size=size, quota=house().settings.quota, at=at)
+    quota = house().settings.quota
+    begun = service.begin(session(), member(), album=found, name=name, size=size, quota=quota, at=at, mark=mark)
     if size == 0:
         nothing = _next_part(begun).finish()
         begun, _ = service.complete(session(), member(), arriving=begun, arrived=nothing, jobs=house().jobs, at=at)
@@ -189,10 +193,13 @@ class _Checksum:
 
 
 def _get_arriving(upload: str) -> Arriving:
-    """A file of the member who is asking. Raises `NotVisible` and, when its time is over, `Gone`."""
+    """A file of the member who is asking. Raises `NotVisible`, `Gone` when its time is over, and `Locked` while it is put together."""
     with house().database.reading() as look:
         arriving = service.get_arriving(look, member(), upload=upload, master=house().master)
-    if arriving.expires_at <= house().clock.now():
+    now = house().clock.now()
+    if arriving.joining_until is not None and arriving.joining_until > now:
+        raise Locked
+    if arriving.expires_at <= now:
         raise Gone
     return arriving
 
@@ -225,16 +232,33 @@ def _keep(arriving: Arriving, file: FileOnItsWay) -> Arriving:
 
 
 def _join(arriving: Arriving, last: Arrived) -> Arrived:
-    """The whole file. One of which a part is lost for good ends here, so that it can be sent anew. Raises `Overtaken` then."""
+    """The whole file. It may take longer than a phone waits for an answer: so long whoever asks for the file is told to come again, by
+    `_get_arriving`. One of which a part is lost for good ends here, so that it can be sent anew. Raises `Overtaken` then, and when
+    somebody else was faster."""
     assert last.object_name is not None
-    with house().database.reading() as look:
-        parts = service.parts_of(look, arriving=arriving) | {last.object_name: last.sealed}
+    said = house().clock.now()
+
+    def still_at_it() -> None:
+        nonlocal said
+        now = house().clock.now()
+        if rules.should_say_so(said, now):
+            with house().database.writing() as write:
+                service.go_on_joining(write, arriving=arriving, at=now)
+            said = now
+
+    with house().database.writing() as write:
+        service.begin_joining(write, arriving=arriving, at=said)
+        parts = service.parts_of(write, arriving=arriving) | {last.object_name: last.sealed}
     try:
-        return join(house().storage, arriving.album, arriving.name, parts)
+        return join(house().storage, arriving.album, arriving.name, parts, after_each=still_at_it)
     except (ObjectMissing, SealBroken):
         with house().database.writing() as write:
             service.give_up(write, arriving=arriving, at=house().clock.now())
         raise Overtaken from None
+    except StorageFailed:
+        with house().database.writing() as write:
+            service.stop_joining(write, arriving=arriving)
+        raise
 
 
 def _remove(*files: Arrived) -> None:
@@ -260,16 +284,17 @@ def _number(header: str) -> int:
     return int(sent)
 
 
-def _sent_name(metadata: str) -> str:
-    """The name that a file had on the phone; what else is told about it is not looked at. Raises `BadRequest` for what can't be read."""
+def _sent_metadata() -> dict[str, bytes]:
+    """What is told about a file: the name that it had on the phone, and the mark of this sending of it; the rest is not looked at. Raises
+    `BadRequest` for what can't be read."""
+    metadata = request.headers.get("Upload-Metadata", "")
     told: dict[str, str] = {}
     for pair in metadata.split(",") if metadata else ():
         key, _, value = pair.strip().partition(" ")
         if not key or not key.isascii() or key in told:
             raise BadRequest
         told[key] = value
-    contents = {key: _base64(value) for key, value in told.items()}
-    return tidy(shown_name(contents.get("filename", b"").decode("utf-8", "replace")))
+    return {key: _base64(value) for key, value in told.items()}
 
 
 def _base64(text: str) -> bytes:

@@ -26,6 +26,10 @@ FORM_AROUND_FILES = 1_000_000
 """Bytes that a form may have around its files."""
 
 
+MOST_NAMED = 100
+"""Photos that one question may name."""
+
+
 @pages.post("/albums/<album>/photos")
 @allow(Action.ADD_PHOTOS, checks_own_token=True)
 def receive(album: str) -> Response:
@@ -47,11 +51,11 @@ def receive(album: str) -> Response:
 @pages.get("/albums/<album>/photos")
 @allow(Action.SEE_ALBUMS, is_page=False)
 def status(album: str) -> Response:
-    """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones."""
+    """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones but for those that are named by `photo`."""
     found = albums.get_album(session(), member(), album=album, master=house().master)
     unfinished = [PhotoState.RECEIVED, PhotoState.REFUSED]
     states = unfinished if request.args.get("unfinished") else [*unfinished, PhotoState.READY]
-    photos = service.list_in_states(session(), album=found, states=states)
+    photos = service.list_in_states(session(), album=found, states=states, also=request.args.getlist("photo")[:MOST_NAMED])
     counts = media.count(session(), album=found.id)
     return make_response(
         jsonify(
@@ -113,10 +117,8 @@ def _keep(album: str, file: FileOnItsWay) -> Receipt:
     viewer = member_again()  # or its object is left to the sweep
     with house().database.writing() as write:
         found = albums.get_album(write, viewer, album=album, master=house().master)
-        if arrived.object_name and arrived.sealed.size > service.room_left(
-            write, group=viewer.group, quota=house().settings.quota
-        ):
-            raise TooLarge("quota-full")  # others have filled it meanwhile; the object is left to the sweep
+        if arrived.object_name:  # others may have filled the room meanwhile; the object is left to the sweep then
+            service.take_room(write, viewer, album=found, size=arrived.sealed.size, quota=house().settings.quota)
         receipt = service.receive(write, viewer, album=found, arrived=arrived, jobs=house().jobs, at=house().clock.now())
     if receipt.duplicate and arrived.object_name:
         house().storage.delete(arrived.object_name)

@@ -55,12 +55,12 @@ POLLING = {
     LONG_QUEUE: 1.0,
 }  # seconds; looking costs a few milliseconds of CPU, and what takes minutes can wait for one more
 WATCHING = 0.2
+TAKE_OVER_EVERY = 10  # times WATCHING
 # One job is being done while the next already waits at the door: no time is lost between two polls. Of long ones that would keep
 # another worker from taking it.
 CLAIMED = {QUEUE: 2, LONG_QUEUE: 1}
 MOST_ATTEMPTS = 10  # a job that kills its worker each time is given up; the sweep will ask again
 KEPT = timedelta(days=1)
-TAKE_OVER_EVERY = 2.0
 
 _JSON = DBOSPortableJSONSerializer()
 
@@ -245,13 +245,14 @@ def _doing(
 
 def _keep_watch(locks: Locks, executor: str, lock: Lock, begun: set[str], stop: threading.Event) -> None:
     """What a worker does besides jobs: it looks whether others have died, whether it still has its own name, and whether a job of its own
-    was left lying."""
-    looked_at, idle = time.monotonic(), set[str]()
+    was left lying. Time is counted in naps: while the machine stands still there are none, and so a job that is about to begin is not
+    taken for one that nobody does."""
+    naps, idle = 0, set[str]()
     while not stop.is_set():
         # Not stop.wait(): a signal handler that sets the event in this very thread could find it locked by the wait.
         time.sleep(WATCHING)
-        if time.monotonic() - looked_at >= TAKE_OVER_EVERY:
-            looked_at = time.monotonic()
+        naps += 1
+        if naps % TAKE_OVER_EVERY == 0:
             if not lock.held():
                 raise ExecutorLost(executor)
             running = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
@@ -268,10 +269,11 @@ def _take_over(locks: Locks, owners: set[str]) -> None:
             continue
         try:  # only what it holds now, under its lock, was surely left behind
             left = DBOS.list_workflows(status="PENDING", executor_id=owner, load_input=False, load_output=False)
-            _resume(left)
+            if left:
+                _resume(left)
+                log.warning("%s has died; its %d jobs go on here", owner, len(left))
         finally:
             lock.release()
-        log.warning("%s has died; its %d jobs go on here", owner, len(left))
 
 
 def _pick_up(idle: Sequence[WorkflowStatus], before: set[str]) -> set[str]:

@@ -44,6 +44,9 @@ RENDITIONS = {
 """What a ready photo of each kind has."""
 
 
+_IS_VIDEO = sa.text("kind = 'video'")
+
+
 class Photo(Base):
     """A photo of an album.
 
@@ -63,6 +66,7 @@ class Photo(Base):
         sa.Index("ix_photo_state_changed_at", "state", "changed_at"),
         sa.Index("ix_photo_group_id_state_stored", "group_id", "state", "stored"),
         sa.Index("ix_photo_album_id_pair", "album_id", "pair"),
+        sa.Index("ix_photo_videos", "album_id", "state", sqlite_where=_IS_VIDEO, postgresql_where=_IS_VIDEO),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -135,7 +139,8 @@ class Incoming(Base):
 
     `size` is how many bytes it will have, which the group's quota keeps free for it; `received` how many of them are safe in its parts.
     With the last bytes it becomes a photo with its upload, and its name is forgotten here; the row stays a while to say so to whoever did
-    not hear the answer. `duplicate` says that the album had the photo already.
+    not hear the answer. `duplicate` says that the album had the photo already. Whoever puts its parts together says until when it is
+    sure to be alive (`joining_until`): so long nobody else begins that.
     """
 
     __tablename__ = "incoming"
@@ -155,6 +160,7 @@ class Incoming(Base):
     duplicate: Mapped[bool]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+    joining_until: Mapped[datetime | None]
 
 
 class IncomingPart(Base):

@@ -39,8 +39,9 @@ class PhotoPage:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many photos of an album are in which state."""
+    """How many photos of an album are in which state, and how many of the ready ones are videos."""
 
+    videos: int = 0
     ready: int = 0
     received: int = 0
     refused: int = 0
@@ -115,23 +116,29 @@ def covers(session: Session, *, albums: Sequence[Album]) -> dict[str, Photo]:
 
 
 def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Counts]:
-    """The same counts for several albums at once. Only what is not ready is counted here; how much is, the album knows."""
-    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready).where(Album.id.in_(albums))
+    """The same counts for several albums at once. Only videos and what is not ready are counted here; how much is ready, the album
+    knows."""
+    # Written out, so that SQLite sees that the index of nothing but videos fits.
+    is_video = Photo.kind == sa.literal_column("'video'"), Photo.state == sa.literal_column("'ready'")
+    videos = sa.select(sa.func.count()).where(Photo.album_id == Album.id, *is_video).scalar_subquery()
+    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready, videos).where(Album.id.in_(albums))
     unfinished = (
-        sa.select(Photo.album_id, Photo.state, sa.func.count())
+        sa.select(Photo.album_id, Photo.state, sa.func.count(), sa.literal(0))
         .where(Photo.album_id.in_(albums), Photo.state.in_(UNFINISHED))
         .group_by(Photo.album_id, Photo.state)
     )
     found: dict[str, dict[str, int]] = {}
-    for album, state, number in session.execute(sa.union_all(ready, unfinished)):
-        found.setdefault(album, {})[state.value] = number
+    for album, state, number, films in session.execute(sa.union_all(ready, unfinished)):
+        counted = found.setdefault(album, {"videos": 0})
+        counted[state.value] = number
+        counted["videos"] += films
     return {album: Counts(**states) for album, states in found.items()}
 
 
 def count_ready(session: Session, *, album: str, photos: int, stored: int) -> None:
     """So many photos of an album more can be seen, and take so many bytes; or fewer. For a caller who has locked the album."""
     more = {"ready": Album.ready + photos, "ready_bytes": Album.ready_bytes + stored}
-    session.execute(sa.update(Album).where(Album.id == album).values(more))
+    session.execute(sa.update(Album).where(Album.id == album).values(more), execution_options={"synchronize_session": False})
 
 
 def count_again(session: Session) -> None:

@@ -2,8 +2,9 @@
 
 import ctypes
 import os
-import resource
 import sys
+
+from app.ingest.decoder.sandbox import forbid_core_dumps
 
 PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -11,6 +12,6 @@ PR_SET_DUMPABLE = 4  # linux/prctl.h
 def harden() -> None:
     """For every process that holds keys. Where the system has no such switch (macOS), only core files are off."""
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_core_dumps()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

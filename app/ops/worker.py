@@ -16,6 +16,7 @@ from app.groups import service as groups
 from app.house import House
 from app.ingest import jobs as ingest
 from app.ingest.decoding import Decoder
+from app.ingest.service import Taken
 from app.instance import note_time
 from app.jobs.engine import ExecutorLost, run_worker
 from app.jobs.executors import show_at_work
@@ -36,9 +37,11 @@ log = logging.getLogger("kinfold.worker")
 STORAGE_SWEEP = timedelta(hours=6)
 
 
-def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
+def handlers(
+    house: House, decoder: Decoder, stop: threading.Event | None = None, in_hand: dict[str, Taken] | None = None
+) -> dict[str, Handler]:
     """Every job of every room."""
-    return {**ingest.handlers(house, decoder, stop), **albums.handlers(house), **notifications.handlers(house)}
+    return {**ingest.handlers(house, decoder, stop, in_hand), **albums.handlers(house), **notifications.handlers(house)}
 
 
 def sweeps(house: House) -> dict[str, Callable[[], None]]:
@@ -68,13 +71,14 @@ def work(house: House) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    decoder = Decoder()
+    decoder, in_hand = Decoder(), dict[str, Taken]()
     try:
-        run_worker(house.settings, house.database, handlers(house, decoder, stop), sweeps(house), stop)
+        run_worker(house.settings, house.database, handlers(house, decoder, stop, in_hand), sweeps(house), stop)
     except ExecutorLost:
         log.error("the database has gone away, and with it the name of this worker; another takes its place when it is back")
+        ingest.give_back(house, in_hand, stop)
         decoder.close()
-        os._exit(1)  # at once: what still runs here may be done by another already
+        os._exit(1)  # what still runs here may be done by another already
     finally:
         decoder.close()
 

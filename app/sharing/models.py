@@ -133,6 +133,7 @@ class DeviceRow(Base):
     unused_after: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    guest: Mapped[Guest] = relationship(lazy="raise")
 
 
 class NewPhone(Base):

@@ -456,9 +456,13 @@ def how_much_is_shared(session: Session, viewer: Member, *, at: datetime) -> Sha
 
 
 def identify(session: Session, *, cookie: bytes, at: datetime) -> tuple[Viewer, Sequence[DeviceRow]]:
-    """The guests whose browser holds this cookie, or Nobody."""
+    """The guests whose browser holds this cookie, or Nobody; each row comes with its guest."""
     rows = session.scalars(
-        sa.select(DeviceRow).where(DeviceRow.cookie_hash == cookie, *live_device(at)).order_by(DeviceRow.created_at, DeviceRow.id)
+        sa.select(DeviceRow)
+        .join(DeviceRow.guest)
+        .where(DeviceRow.cookie_hash == cookie, *live_device(at))
+        .options(contains_eager(DeviceRow.guest))
+        .order_by(DeviceRow.created_at, DeviceRow.id)
     ).all()
     return (Device(tuple(row.guest_id for row in rows)) if rows else Nobody()), rows
 

@@ -28,6 +28,7 @@ from app.sharing.service import Made
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
 from app.web.errors import wants_json
 from app.web.forms import once_more, tidy
+from app.web.i18n import prefer
 from app.web.labels import device_label
 from app.web.qr import qr_svg
 from app.web.session import house, session
@@ -50,6 +51,8 @@ def identify(digest: bytes) -> Viewer:
     at = house().clock.now()
     with house().database.reading() as look:
         viewer, rows = service.identify(look, cookie=digest, at=at)
+    for row in rows:
+        prefer(row.guest.language)
     if rows:
         longest_ago = min(row.last_seen_at for row in rows)
         note_visit(longest_ago, at, lambda write: service.note_visit(write, cookie=digest, at=at))

@@ -29,7 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from app.errors import KinfoldError, WrongSetting
 from app.ids import new_id
-from app.security.sealing import SEALED_CHUNK
+from app.security.sealing import SEALED_CHUNK, sealed_size
 from app.storage.port import (
     Data,
     Kept,
@@ -49,8 +49,9 @@ for _chatty in ("boto3", "botocore", "urllib3"):  # they tell where keys were fo
     logging.getLogger(_chatty).setLevel(logging.ERROR)
 
 PIECE = 16 * SEALED_CHUNK
-SINGLE = 16 * 1024 * 1024
-"""Bytes up to which an object is sent in one request. A writer holds no more than this in memory."""
+SINGLE = sealed_size(16 * 1024 * 1024)
+"""Bytes up to which an object is sent in one request: a whole part of a file that comes in parts. A writer holds no more than this in
+memory."""
 
 PART = 8 * 1024 * 1024
 """Bytes of a part of what is larger."""

@@ -266,6 +266,7 @@ def _photo_page(album: OpenAlbum, asks: Asks, *, save: bool = False) -> tuple[di
     return {
         "tiles": tiles,
         "count": counts.ready,
+        "videos": counts.videos,
         "removed": sorted({kind for photo in found.photos for kind in photo.removed}),
         "earlier": _turn(asks, album.id, before=found.photos[0].id) if found.earlier else None,
         "later": _turn(asks, album.id, after=found.photos[-1].id) if found.later else None,
@@ -297,6 +298,7 @@ def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
             "title": album.title,
             "href": _turn(asks, album.id),
             "count": counts.get(album.id, media.Counts()).ready,
+            "videos": counts.get(album.id, media.Counts()).videos,
             "waiting": counts.get(album.id, media.Counts()).received,
             "cover": tile(covers[album.id], album.key, asks) if album.id in covers else None,
         }

@@ -75,7 +75,7 @@ def make_application(house: House, folder: Path) -> Kinfold:
     errors.install(app)
     headers.install(app)
     compress.install(app)
-    i18n.install(app, house.clock)
+    i18n.install(app, house.clock, house.settings.language)
     access.install_form_token(app)
     return app
 

@@ -139,7 +139,7 @@ def _other(error: HTTPException) -> Response:
         return make_response(error.get_response())
     if error.code == 405:
         return _not_found(error)
-    response = _answer("bad_request", error.code, reason="busy" if error.code == 503 else "request-bad")
+    response = _answer("bad_request", error.code, reason="busy" if error.code in (423, 503) else "request-bad")
     if isinstance(error, ServiceUnavailable):
         response.headers["Retry-After"] = "5"
     return response

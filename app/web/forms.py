@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Response, make_response, request
 from flask_wtf import FlaskForm
@@ -34,6 +35,14 @@ def tidy_lines(text: str | None) -> str:
     """Several such lines."""
     lines = [tidy(line) for line in (text or "").replace("\r\n", "\n").split("\n")]
     return "\n".join(lines).strip()
+
+
+def own_path(path: str | None) -> str | None:
+    """A path on this site to go on to; anything that could lead elsewhere is dropped."""
+    if not path or not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
+        return None
+    parts = urlsplit(path)
+    return None if parts.scheme or parts.netloc else path
 
 
 class KinfoldForm(FlaskForm):  # type: ignore[misc]

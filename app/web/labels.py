@@ -1,13 +1,18 @@
 """A coarse word for a browser, for people to recognise their own devices by. It identifies nobody and decides nothing."""
 
+
+def N_(text: str) -> str:  # noqa: N802  the usual name: these words are translated where they are shown, as _(label)
+    return text
+
+
 _WORDS = (
     ("iPad", "iPad"),
     ("iPhone", "iPhone"),
     ("Android", "Android"),
-    ("Windows", "Windows computer"),
+    ("Windows", N_("Windows computer")),
     ("Macintosh", "Mac"),
     ("CrOS", "Chromebook"),
-    ("Linux", "Linux computer"),
+    ("Linux", N_("Linux computer")),
 )
 
 
@@ -16,6 +21,6 @@ def device_label(user_agent: str) -> str:
     for mark, label in _WORDS:
         if mark in user_agent:
             if mark == "Android":
-                return "Android phone" if "Mobile" in user_agent else "Android tablet"
+                return N_("Android phone") if "Mobile" in user_agent else N_("Android tablet")
             return label
-    return "Browser"
+    return N_("Browser")

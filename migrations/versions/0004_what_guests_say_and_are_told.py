@@ -29,6 +29,7 @@ COLUMNS = (
     ("link", "kind", sa.String(32), "sent"),
     ("photo", "shown_at", sa.DateTime, None),
     ("rendition", "crc32", sa.BigInteger, None),
+    ("incoming", "joining_until", sa.DateTime, None),
 )
 """A table, its new column with its type, and what the rows there are get; without, it may be empty."""
 
@@ -59,6 +60,8 @@ def upgrade() -> None:
             altered.add_column(sa.Column(name, sa.Text(), nullable=True))
             altered.create_foreign_key(f"fk_{table}_{name}_{other}", other, [name], ["id"], ondelete="SET NULL")
         op.create_index(f"ix_{table}_{name}", table, [name])
+    videos = sa.text("kind = 'video'")
+    op.create_index("ix_photo_videos", "photo", ["album_id", "state"], sqlite_where=videos, postgresql_where=videos)
     _new_phones()
     _answers()
     _notifications()
@@ -190,6 +193,7 @@ def downgrade() -> None:
     """What the version before can't show stays hidden: photos that wait for a yes or are held are refused there."""
     for table in ("push_subscription", "notification", "report", "seen", "voice", "note", "heart", "new_phone"):
         op.drop_table(table)
+    op.drop_index("ix_photo_videos", "photo")
     op.execute(f"DELETE FROM activity WHERE kind IN {NEW_KINDS}")
     op.execute("DELETE FROM link WHERE kind <> 'sent'")
     op.execute("UPDATE photo SET state = 'refused', reason = 'not-safe' WHERE state IN ('awaiting', 'held')")

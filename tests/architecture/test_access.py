@@ -125,6 +125,7 @@ POST accounts.end_session          /account/sessions/{session}/end            40
 POST accounts.change_password      /account/password                          404  303  303  404 404  404  404  303
 POST groups.do_leave               /account/delete                            404  400  400  404 404  404  404  400
 POST accounts.sign_out_everywhere  /account/sign-out-everywhere               404  303  303  404 404  404  404  303
+POST languages.choose              /language                                  303  303  303  303 303  303  303  303
 POST accounts.sign_out             /sign-out                                  303  303  303  303 303  303  303  303
 POST groups.do_join                /join/{join}                               303  303  303  303 303  303  303  303
 POST accounts.do_sign_in           /sign-in                                   303  303  303  303 303  303  303  303
@@ -157,6 +158,7 @@ BEN = {
 }
 
 FORMS: dict[str, dict[str, str]] = {
+    "languages.choose": {"language": "en"},
     "groups.do_invite": {"role": "editor", "name": "Dora", "password": PASSWORD},
     "groups.do_role": {"role": "editor", "password": PASSWORD},
     "groups.do_group": {"group_name": "The Smiths"},

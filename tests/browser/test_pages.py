@@ -13,6 +13,7 @@ from app.accounts.models import SignedIn
 from app.groups import service as groups
 from app.security.tokens import Purpose, cookie_digest
 from app.security.viewer import Role
+from app.web.i18n import CHOSEN, LANGUAGES
 from tests.browser import pictures
 from tests.browser.conftest import PHONE, Phone, album_address, end_by_date, new_family, photos, send_in, tap
 from tests.browser.server import Instance
@@ -92,7 +93,7 @@ def first_photo(address: Callable[[Cast], str]) -> Reach:
 
     def go(page: Page, cast: Cast) -> None:
         page.goto(address(cast))
-        page.goto(str(photos(page).first.get_attribute("href")))
+        page.goto(str(page.locator(".tile a").first.get_attribute("href")))
 
     return go
 
@@ -254,6 +255,46 @@ def test_pages_for_guests(phone: Phone, cast: Cast, name: str) -> None:
     assert_targets_are_large(page)
 
 
+BY_ADDRESS = {
+    "": (NOBODY, ["sign-in", "joining", "set-up"]),
+    "Anna": (
+        ANNA,
+        ["albums", "album with photos", "album, selecting", "edit album", "share", "people", "person", "account", "group"],
+    ),
+}
+"""Pages that are found without reading them."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
+def test_pages_in_every_language(phone: Phone, cast: Cast, language: str) -> None:
+    for who, (pages, names) in BY_ADDRESS.items():
+        for name in names:
+            page = phone(member=cast.smiths.cookie if who else "")
+            speak(page, cast, language)
+            pages[name](page, cast)
+            look_over(page)
+    for name in (
+        "invitation",
+        "albums for you",
+        "whose photos",
+        "guest's album",
+        "guest's album without photos",
+        "guest's photo",
+        "closed",
+    ):
+        who, reach = GUESTS[name]
+        page = phone(device=cast.smiths.people[who].cookie if who else "")
+        speak(page, cast, language)
+        reach(page, cast)
+        look_over(page, guest=True)
+        assert_targets_are_large(page)
+
+
+def speak(page: Page, cast: Cast, language: str) -> None:
+    page.context.add_cookies([{"name": CHOSEN, "value": language, "url": cast.server.address}])
+
+
 @pytest.mark.parametrize("who", ["member", "guest"])
 def test_nothing_on_an_album_page_moves_while_photos_come_in(phone: Phone, cast: Cast, who: str) -> None:
     if who == "member":
@@ -315,7 +356,7 @@ def with_large_type(page: Page) -> list[str]:
 
 
 def sticking_out(page: Page) -> list[str]:
-    """What makes the page scroll sideways, or lies beyond its right edge where nobody can scroll to."""
+    """What makes the page scroll sideways, or lies beyond the edge where nobody can scroll to."""
     found: list[str] = page.evaluate(
         """() => {
             const wide = document.documentElement.clientWidth;
@@ -324,7 +365,8 @@ def sticking_out(page: Page) -> list[str]:
             const out = Array.from(document.querySelectorAll("body *")).filter((element) => {
                 const box = element.getBoundingClientRect();
                 return element.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && box.width > 1 && box.height > 1
-                    && box.right > wide + 1 && !scrolls(element.parentElement) && !element.closest("dialog.pswp, .pswp");
+                    && (box.right > wide + 1 || (document.dir === "rtl" && box.left < -1))
+                    && !scrolls(element.parentElement) && !element.closest("dialog.pswp, .pswp");
             }).map((element) => element.outerHTML.slice(0, 120));
             if (document.documentElement.scrollWidth > wide) out.unshift("scrolls to " + document.documentElement.scrollWidth);
             return out;

@@ -201,7 +201,7 @@ def test_files_go_in_the_order_in_which_they_were_taken(anna: Page, tmp_path: Pa
     anna.on("request", lambda request: begun.append(request.headers["upload-metadata"]) if request.method == "POST" else None)
     choose(anna, *paths)
     done(anna, 4, 4)
-    names = [base64.b64decode(each.split(" ")[1]).decode() for each in begun]
+    names = [base64.b64decode(each.split(",")[0].split(" ")[1]).decode() for each in begun]
     assert sorted(names[:3]) == ["IMG_1.jpg", "IMG_10.jpg", "IMG_2.jpg"] and names[3] == "IMG_3.jpg"
 
 

@@ -1,13 +1,15 @@
 """What goes wrong while photos are sent: nothing that was acknowledged is lost, and the page says what is true."""
 
+import base64
 import re
+from urllib.parse import urljoin
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import CDPSession, Locator, Page, Route, expect
+from playwright.sync_api import CDPSession, Locator, Page, Response, Route, expect
 
 from app.groups.models import Group
-from app.media.models import Photo
+from app.media.models import Incoming, Photo, Upload
 from tests.browser import pictures
 from tests.browser.conftest import Phone, album_address, no_route, photos, pick
 from tests.browser.server import Instance
@@ -130,6 +132,79 @@ def test_signed_out_in_another_tab_the_page_says_that_it_has_to_be_reloaded(anna
     anna.context.clear_cookies()
     pick(anna, ("IMG_1.jpg", pictures.tiny(1)))
     expect(board(anna).get_by_role("status")).to_contain_text("Please reload it")
+
+
+def test_a_file_that_the_server_has_forgotten_is_begun_anew_and_if_that_does_not_help_the_others_go_on(anna: Page) -> None:
+    forgotten: list[str] = []
+
+    def forget(route: Route) -> None:
+        """The first file is ended elsewhere once, the second each time."""
+        name = begun.get(route.request.url, "")
+        if route.request.method == "PATCH" and (name == "never.jpg" or (name == "once.jpg" and name not in forgotten)):
+            forgotten.append(name)
+            return route.fulfill(status=410, content_type="application/json", body="{}")
+        return route.continue_()
+
+    begun: dict[str, str] = {}
+
+    def note(response: Response) -> None:
+        if response.request.method == "POST" and response.status == 201:
+            name = base64.b64decode(response.request.headers["upload-metadata"].split(",")[0].split(" ")[1]).decode()
+            begun[urljoin(response.url, response.headers["location"])] = name
+
+    anna.on("response", note)
+    anna.route("**/uploads/*", forget)
+    pick(anna, *((f"{name}.jpg", pictures.tiny(number)) for number, name in enumerate(("once", "never", "other"))))
+    expect(board(anna).get_by_role("status")).to_contain_text("All done: 2 of 3 ready", timeout=30_000)
+    expect(board(anna).get_by_role("listitem")).to_contain_text("This file could not be sent. Please pick it again.")
+    assert sorted(forgotten) == ["never.jpg"] * 3 + ["once.jpg"]
+
+
+def test_a_beginning_whose_answer_is_lost_keeps_room_once(anna: Page, family: Family) -> None:
+    lost: list[Route] = []
+
+    def lose(route: Route) -> None:
+        """It arrives, and its answer does not."""
+        if len(lost) < 2:
+            lost.append(route)
+            route.fetch()
+            return no_route(route)
+        return route.continue_()
+
+    anna.route("**/uploads", lose)
+    pick(anna, ("IMG_1.jpg", pictures.tiny(1)))
+    expect(board(anna).get_by_role("status")).to_contain_text("All done: 1 of 1 ready", timeout=30_000)
+    with family.house.database.reading() as session:
+        assert session.scalars(sa.select(sa.func.count()).where(Incoming.group_id == family.owner.group)).one() == 1
+
+
+def test_a_photo_that_is_deleted_while_it_is_prepared_does_not_count_as_ready(anna: Page, family: Family) -> None:
+    pick(anna, ("IMG_1.jpg", pictures.tiny(1)))
+    expect(board(anna).get_by_role("status")).to_contain_text("All done: 1 of 1 ready", timeout=30_000)
+    states = re.compile(r"/photos\?unfinished=1")
+
+    def none_of_them(route: Route) -> None:
+        """As it is when somebody else has deleted what has just arrived."""
+        route.fulfill(json=route.fetch().json() | {"photos": [], "waiting": 0})
+
+    anna.route(states, none_of_them)
+    pick(anna, ("IMG_2.jpg", pictures.tiny(2)))
+    expect(board(anna).get_by_role("status")).to_contain_text("All done: 1 of 1 ready", timeout=30_000)
+
+
+def test_a_refused_photo_can_be_tried_again_at_once(anna: Page, family: Family) -> None:
+    """It is broken, and stays so; what counts is that it is looked at again, without a reload."""
+    pick(anna, ("half.jpg", pictures.broken()))
+    row = board(anna).get_by_role("listitem").filter(has_text="half.jpg")
+    expect(row).to_contain_text("is damaged or only half of it arrived")
+    with anna.expect_response(re.compile("/retry$")) as asked:
+        row.get_by_role("button", name="Try again half.jpg").click()
+    assert asked.value.status == 303
+    expect(row).to_contain_text("being prepared")
+    expect(row).to_contain_text("is damaged or only half of it arrived", timeout=20_000)
+    with family.house.database.reading() as session:
+        generations = sa.select(Upload.generation).join(Photo, Photo.id == Upload.photo_id)
+        assert session.scalars(generations.where(Photo.group_id == family.owner.group)).one() == 1
 
 
 def test_a_killed_worker_loses_no_photo_that_was_acknowledged(anna: Page, family: Family, server: Instance) -> None:

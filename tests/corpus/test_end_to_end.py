@@ -6,7 +6,7 @@ Also attack 10 for every format: what the files know lies nowhere in the clear, 
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,6 @@ NEUTRAL = re.compile(r'attachment; filename="(photo|video)-\d{3,}\.(jpg|png|mp4)
 PATIENCE = 900  # seconds until everything is ready or refused
 BATCH = 20
 GROWTH = 200 << 20  # bytes of memory that all processes of a server together may have more after an attack
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path)
-    try:
-        yield running.start()
-    finally:
-        running.kill()
 
 
 def send(anna: Browser, album: str, files: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:

@@ -1,8 +1,10 @@
 """From an upload to a video that can be seen: what is written down on the way, and what of a Live Photo stays."""
 
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from io import BytesIO
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -152,6 +154,26 @@ def test_a_film_that_kills_its_worker_is_given_up(album: Family, decoder: Decode
             todo[PREPARE_FILM](photo)
     todo[PREPARE_FILM](photo)
     assert [(row.state, row.reason) for row in rows(album.house)] == [(PhotoState.REFUSED, "failed")]
+
+
+def test_a_film_whose_ffmpeg_is_killed_each_time_is_given_up(
+    album: Family, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a kernel that is out of memory: each time counts, it waits behind others, and what was written for it goes."""
+    listen, killed = Filming._listen, []
+
+    def kill(self: Filming, process: subprocess.Popen[bytes], *rest: Any) -> str:
+        if "libx264" in process.args:  # grid and screen are written by then
+            process.kill()
+            killed.append(process)
+        return listen(self, process, *rest)
+
+    monkeypatch.setattr(Filming, "_listen", kill)
+    album.upload(ALBUM, film("-pix_fmt", "yuv420p"))
+    assert work(album.house, decoder).failures == []
+    assert len(killed) == 3
+    assert [(row.state, row.reason) for row in rows(album.house)] == [(PhotoState.REFUSED, "failed")]
+    assert stored(album.house) == 1, "only the file itself is kept, for a week"
 
 
 def test_a_refused_film_leaves_nothing_and_can_be_tried_again(album: Family, decoder: Decoder) -> None:

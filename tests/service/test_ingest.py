@@ -1,12 +1,16 @@
 """From an upload to a photo: nothing acknowledged is lost, whatever happens in between, and nothing is kept that should be gone."""
 
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from io import BytesIO
 
 import pytest
 import sqlalchemy as sa
 from PIL import Image
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.albums import jobs as album_jobs
@@ -16,8 +20,9 @@ from app.house import House
 from app.ingest import jobs as ingest_jobs
 from app.ingest import service
 from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
-from app.ingest.service import PREPARE_PHOTO
+from app.ingest.service import PREPARE_PHOTO, Taken
 from app.jobs.memory import InMemoryJobs
+from app.jobs.port import Stopping
 from app.media import jobs as media_jobs
 from app.media import service as media
 from app.media.models import Photo, PhotoState, Rendition, Upload
@@ -224,6 +229,83 @@ def test_a_broken_installation_refuses_nothing(album: Family, decoder: Decoder) 
     assert look(album.house, photo).state is PhotoState.RECEIVED
     work(album.house, decoder)
     assert look(album.house, photo).state is PhotoState.READY
+
+
+@contextmanager
+def commits_fail(house: House, times: int, *, kept: bool) -> Iterator[None]:
+    """The database fails at so many commits, before it keeps anything or, with `kept`, when only its answer is lost."""
+    left = times
+
+    def fail(_: Session) -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise OperationalError("COMMIT", None, Exception("database or disk is full"))
+
+    moment = "after_commit" if kept else "before_commit"
+    event.listen(Session, moment, fail)
+    try:
+        yield
+    finally:
+        event.remove(Session, moment, fail)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["nothing is kept", "only the answer is lost"])
+def test_a_database_that_fails_when_the_outcome_is_written_costs_no_attempt_and_no_photo(
+    album: Family, decoder: Decoder, clock: HandClock, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    monkeypatch.setattr(ingest_jobs, "ASK_AGAIN", 0.01)
+    photo = album.upload("Brittany 2026", picture())
+    house, fails = album.house, ExitStack()
+
+    def then_the_database_fails() -> None:
+        fails.enter_context(commits_fail(house, 1 if kept else 4, kept=kept))
+
+    with fails:
+        scripted = ScriptedDecoder(then_the_database_fails)
+        assert work(house, scripted).failures == []
+        scripted.close()
+    assert (look(house, photo).state, scripted.asked) == (PhotoState.READY, 1)
+    clock.move(timedelta(minutes=2))
+    sweep(house)
+    work(house, decoder)
+    assert_tidy(house)
+
+
+def test_a_worker_that_stops_while_the_database_fails_leaves_its_photo_to_the_next(album: Family) -> None:
+    photo, stop = album.upload("Brittany 2026", picture()), threading.Event()
+    fails = ExitStack()
+
+    def then_the_database_fails() -> NotDecoded:
+        fails.enter_context(commits_fail(album.house, 1, kept=False))
+        stop.set()
+        return NotDecoded("broken")
+
+    with fails, pytest.raises(Stopping):
+        handlers(album.house, ScriptedDecoder(then_the_database_fails), stop)[PREPARE_PHOTO](photo)
+    assert look(album.house, photo).state is PhotoState.RECEIVED
+
+
+def test_a_worker_that_has_lost_the_database_gives_back_what_it_has_in_hand(
+    album: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_jobs, "ASK_AGAIN", 0.01)
+    photo, house, in_hand = album.upload("Brittany 2026", picture()), album.house, dict[str, Taken]()
+
+    def tried() -> int:
+        with house.database.reading() as session:
+            return session.scalars(sa.select(Upload.attempts).where(Upload.photo_id == photo)).one()
+
+    def the_worker_ends() -> RuntimeError:
+        assert (tried(), list(in_hand)) == (1, [photo])
+        with commits_fail(house, 2, kept=False):
+            ingest_jobs.give_back(house, in_hand, threading.Event())
+        assert tried() == 0
+        return RuntimeError("and here it is gone")
+
+    with pytest.raises(RuntimeError):
+        handlers(house, ScriptedDecoder(the_worker_ends), in_hand=in_hand)[PREPARE_PHOTO](photo)
+    assert not in_hand
 
 
 class Breaks(InMemory):

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from dbos import WorkflowStatus
 
 from app.config import Settings
 from app.db import Database
+from app.jobs import engine
 from app.jobs.engine import ENGINE_TABLES, EngineJobs, prepare_engine, run_worker
 from app.jobs.executors import FileLocks, locks_for
 from app.jobs.memory import InMemoryJobs
@@ -361,6 +363,48 @@ def internet_sockets(process: int, *, but: int | None) -> set[str]:
     }
     targets = [os.readlink(file) for file in Path(f"/proc/{process}/fd").iterdir()]
     return {target[8:-1] for target in targets if target.startswith("socket:[")} & listed
+
+
+# A worker's watch
+
+
+class DeadOwner:
+    """Every worker but this one is dead."""
+
+    def take(self, name: str) -> "DeadOwner":
+        return self
+
+    def held(self) -> bool:
+        return True
+
+    def release(self) -> None: ...
+
+
+def test_a_machine_that_stood_still_takes_no_job_for_one_that_nobody_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much time has passed meanwhile: between two looks there are naps, in which what is about to begin does so."""
+    stop, happened = threading.Event(), list[str]()
+
+    def nap(_: float) -> None:
+        happened.append("nap")
+        if happened.count("nap") == 40:
+            stop.set()
+
+    def look(**_: object) -> list[WorkflowStatus]:
+        happened.append("look")
+        return []
+
+    monkeypatch.setattr(engine.time, "sleep", nap)
+    monkeypatch.setattr(engine.time, "monotonic", iter(range(0, 10**9, 3600)).__next__)
+    monkeypatch.setattr(engine.DBOS, "list_workflows", look)
+    engine._keep_watch(DeadOwner(), "worker-0", DeadOwner(), set(), stop)
+    assert "".join(each[0] for each in happened) == 4 * ("n" * engine.TAKE_OVER_EVERY + "l")
+
+
+def test_of_a_dead_worker_without_jobs_nothing_is_said(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Another was faster: what it held when we looked is done elsewhere now."""
+    monkeypatch.setattr(engine.DBOS, "list_workflows", lambda **_: [])
+    engine._take_over(DeadOwner(), {"worker-1"})
+    assert caplog.text == ""
 
 
 # Long jobs

@@ -1,6 +1,7 @@
 """Members at the same time, on SQLite and on PostgreSQL, where a transaction does not see what another is about to do."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,11 +11,14 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Account, SignedIn
 from app.activity.models import Activity, ActivityKind, Deletion, DeletionKind
-from app.errors import KinfoldError, NotVisible, Refused
+from app.errors import KinfoldError, NotVisible, Refused, TooLarge
 from app.groups import service as groups
 from app.groups.models import Invitation
 from app.house import House
+from app.ingest import service as ingest
+from app.ingest.service import Arrived
 from app.security.viewer import Member, Role
+from app.storage.sealed import SealedKey
 from tests import postgres
 from tests.conftest import Family, found
 
@@ -168,3 +172,21 @@ def test_the_second_tap_makes_no_second_change(family: Family) -> None:
     with family.house.database.reading() as session:
         made = session.scalars(sa.select(Activity).where(Activity.kind == ActivityKind.OWNER_MADE)).all()
     assert len(made) == 1 and made[0].other_id == ben.viewer.id
+
+
+def test_of_two_members_whose_photos_would_take_the_same_room_one_finds_it(family: Family) -> None:
+    family.album("Brittany 2026")
+    album, house = family.albums["Brittany 2026"], family.house
+
+    def adding(who: Member, name: str) -> Callable[[Session], object]:
+        arrived = Arrived(name, name.encode(), f"albums/{album.id}/{name}", SealedKey(b"key", 600))
+
+        def add(session: Session) -> None:
+            ingest.take_room(session, who, album=album, size=600, quota=1000)
+            time.sleep(0.1)  # in which the other looks too, if it may
+            ingest.receive(session, who, album=album, arrived=arrived, jobs=house.jobs, at=house.clock.now())
+
+        return add
+
+    told = at_once(family, adding(family.owner, "a"), adding(family.join("Ben").viewer, "b"))
+    assert sorted(type(error) for error in told if error) == [TooLarge]

@@ -40,21 +40,6 @@ OUTAGE = float(os.environ.get("KINFOLD_TEST_OUTAGE", "5"))
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """A server with these settings, killed at the end."""
-    made: list[Server] = []
-
-    def make(folder: Path = tmp_path, **env: str) -> Server:
-        made.append(Server(folder, **env))
-        return made[-1]
-
-    yield make
-    for each in made:
-        if each.starts:
-            each.kill()
-
-
-@pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A cluster that this test alone stops and starts."""
     made = new_cluster()
@@ -131,9 +116,9 @@ def assert_calm(server: Server, since: int = 0) -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGINT], ids=["crash", "stop"])
 def test_a_database_that_goes_away_and_comes_back(
-    server: Callable[..., Server], own_postgres: Postgres, how: signal.Signals
+    make_server: Callable[..., Server], own_postgres: Postgres, how: signal.Signals
 ) -> None:
-    running = server(KINFOLD_DATABASE_URL=own_postgres.database("kinfold"), **KEYS).start()
+    running = make_server(KINFOLD_DATABASE_URL=own_postgres.database("kinfold"), **KEYS).start()
     anna = Anna(running)
     assert anna.upload(2).status == 202
     anna.all_is_there()
@@ -152,7 +137,9 @@ def test_a_database_that_goes_away_and_comes_back(
     wait_for(lambda: is_not_ready(running), "the server to say that it is not ready", 15)
     assert running.get_status("/healthz") == 200
     time.sleep(max(0.0, OUTAGE - (time.monotonic() - began)))
-    refused = server(running.folder / "another", KINFOLD_DATABASE_URL=own_postgres.url + "/kinfold", **KEYS).try_command("worker")
+    refused = make_server(running.folder / "another", KINFOLD_DATABASE_URL=own_postgres.url + "/kinfold", **KEYS).try_command(
+        "worker"
+    )
     assert refused.returncode != 0
     assert "can't use the database" in refused.stderr and "Traceback" not in refused.stderr, refused.stderr
 
@@ -165,10 +152,10 @@ def test_a_database_that_goes_away_and_comes_back(
     assert_calm(running, before)
 
 
-def test_a_worker_whose_lock_was_lost_ends_and_another_goes_on(server: Callable[..., Server], tmp_path: Path) -> None:
+def test_a_worker_whose_lock_was_lost_ends_and_another_goes_on(make_server: Callable[..., Server], tmp_path: Path) -> None:
     """A connection may break while the database and the worker live: then another worker may have its name already."""
     url = cluster().database(scratch_name(tmp_path))
-    running = server(KINFOLD_DATABASE_URL=url, **KEYS).start()
+    running = make_server(KINFOLD_DATABASE_URL=url, **KEYS).start()
     anna = Anna(running)
     (worker,) = running.children("\0worker")
     engine = sa.create_engine(url)
@@ -187,9 +174,9 @@ def test_a_worker_whose_lock_was_lost_ends_and_another_goes_on(server: Callable[
     assert_calm(running)
 
 
-def test_a_database_that_somebody_holds_locked_during_an_ingest(server: Callable[..., Server]) -> None:
+def test_a_database_that_somebody_holds_locked_during_an_ingest(make_server: Callable[..., Server]) -> None:
     """On SQLite anybody who opens the file and begins to write can do so: a backup program, a person with a shell."""
-    running = server().start()
+    running = make_server().start()
     anna = Anna(running)
     assert anna.upload(4, size=(1600, 1200)).status == 202  # the worker is in the middle of them
     before = len(log_of(running))
@@ -260,8 +247,8 @@ def _ours(_object: object, name: str, kind: str, _reflected: bool, _compare_to: 
 # --- the storage
 
 
-def test_a_storage_that_goes_away_and_comes_back(server: Callable[..., Server], own_seaweed: Seaweed) -> None:
-    running = server(KINFOLD_STORAGE_URL=own_seaweed.url(own_seaweed.bucket()), **KEYS, **AWS_KEYS).start()
+def test_a_storage_that_goes_away_and_comes_back(make_server: Callable[..., Server], own_seaweed: Seaweed) -> None:
+    running = make_server(KINFOLD_STORAGE_URL=own_seaweed.url(own_seaweed.bucket()), **KEYS, **AWS_KEYS).start()
     anna = Anna(running)
     assert anna.upload(2).status == 202
     anna.all_is_there()
@@ -317,8 +304,8 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-def test_a_disk_that_is_full(server: Callable[..., Server], small_disk: Path, tmp_path: Path) -> None:
-    running = server(tmp_path, KINFOLD_DATA=str(small_disk / "var")).start()
+def test_a_disk_that_is_full(make_server: Callable[..., Server], small_disk: Path, tmp_path: Path) -> None:
+    running = make_server(tmp_path, KINFOLD_DATA=str(small_disk / "var")).start()
     anna = Anna(running)
     assert anna.upload(2).status == 202
     anna.all_is_there()
@@ -346,8 +333,10 @@ def test_a_disk_that_is_full(server: Callable[..., Server], small_disk: Path, tm
     assert_calm(running, before)
 
 
-def test_a_disk_that_fills_up_while_photos_are_prepared(server: Callable[..., Server], small_disk: Path, tmp_path: Path) -> None:
-    running = server(tmp_path, KINFOLD_DATA=str(small_disk / "var")).start()
+def test_a_disk_that_fills_up_while_photos_are_prepared(
+    make_server: Callable[..., Server], small_disk: Path, tmp_path: Path
+) -> None:
+    running = make_server(tmp_path, KINFOLD_DATA=str(small_disk / "var")).start()
     anna = Anna(running)
     assert anna.upload(6, size=(1600, 1200)).status == 202
     filler = fill(small_disk)
@@ -362,9 +351,9 @@ def test_a_disk_that_fills_up_while_photos_are_prepared(server: Callable[..., Se
 # --- the clock
 
 
-def test_a_clock_that_jumps_during_an_ingest_loses_nothing(server: Callable[..., Server]) -> None:
+def test_a_clock_that_jumps_during_an_ingest_loses_nothing(make_server: Callable[..., Server]) -> None:
     """It was a year ahead for a moment: what had arrived before that, and waited, becomes photos all the same."""
-    running = server(KINFOLD_WORKERS="0").start()
+    running = make_server(KINFOLD_WORKERS="0").start()
     anna = Anna(running)
     assert anna.upload(6).status == 202
     running.kill()
@@ -372,7 +361,7 @@ def test_a_clock_that_jumps_during_an_ingest_loses_nothing(server: Callable[...,
     database = Database(settings.database_url)
     with database.writing() as session:
         session.execute(sa.update(Instance).values(latest=datetime.now(UTC) + timedelta(days=366)))
-    worker = server(running.folder, KINFOLD_DATA=running.settings["KINFOLD_DATA"]).start()
+    worker = make_server(running.folder, KINFOLD_DATA=running.settings["KINFOLD_DATA"]).start()
 
     def states() -> set[PhotoState]:
         with database.reading() as session:
@@ -386,8 +375,8 @@ def test_a_clock_that_jumps_during_an_ingest_loses_nothing(server: Callable[...,
     database.close()
 
 
-def test_attack_13_a_clock_that_is_a_year_back_revives_nothing(server: Callable[..., Server]) -> None:
-    running = server().start()
+def test_attack_13_a_clock_that_is_a_year_back_revives_nothing(make_server: Callable[..., Server]) -> None:
+    running = make_server().start()
     anna = Anna(running)
     assert anna.upload().status == 202
     anna.all_is_there()

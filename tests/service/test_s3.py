@@ -12,6 +12,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from app.errors import WrongSetting
+from app.ingest import receiving
+from app.security.sealing import sealed_size
 from app.storage.check import is_exposed, round_trip
 from app.storage.port import Kept, ObjectExists, ObjectMissing, StorageFailed, StorageRefuses
 from app.storage.s3 import BATCH, PART, S3, SINGLE
@@ -154,6 +156,10 @@ def test_large_objects_arrive_as_they_are(storage: S3, seaweed: Seaweed, bucket:
     in_parts = "-" in seaweed.client().head_object(Bucket=bucket, Key=f"kinfold/{BEACH}")["ETag"]
     assert in_parts == (size > SINGLE)
     assert uploads(seaweed.client(), bucket) == []
+
+
+def test_a_part_of_a_file_that_comes_in_parts_is_sent_in_one_request() -> None:
+    assert sealed_size(receiving.PART) <= SINGLE
 
 
 def test_a_large_object_needs_little_memory(storage: S3) -> None:

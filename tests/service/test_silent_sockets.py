@@ -3,7 +3,7 @@
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,10 +13,8 @@ from tests.server import PASSWORD, Browser, Server, wait_for
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path, KINFOLD_THREADS="8").start()
-    yield running
-    running.kill()
+def server(make_server: Callable[..., Server]) -> Server:
+    return make_server(KINFOLD_THREADS="8").start()
 
 
 def connect(server: Server, stack: ExitStack, words: bytes) -> socket.socket:
@@ -37,6 +35,22 @@ def test_idle_connections_take_no_threads(server: Server, words: bytes) -> None:
         began = time.monotonic()
         assert server.get_status("/healthz") == 200
         assert time.monotonic() - began < 5
+
+
+def test_a_phone_that_has_gone_without_a_word_is_noticed(server: Server) -> None:
+    """The kernel asks it, and when nothing comes back ends the connection; here only that it would ask can be seen."""
+    with ExitStack() as stack:
+        line = connect(server, stack, b"POST /sign-in HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\ncsr")
+        ends = f":{server.port:04X}", f":{line.getsockname()[1]:04X}"
+
+        def timers() -> list[str]:
+            """What is waited for at the server's end (proc_net_tcp.rst: `02` is the keep-alive timer), and for how long at most."""
+            rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+            return [row[5] for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])]
+
+        (timer,) = wait_for(timers, "the connection to be taken")
+        kind, ticks = timer.split(":")
+        assert (kind, int(ticks, 16) <= 2000) == ("02", True)
 
 
 @pytest.mark.parametrize("address", ["/sign-in", "/i/somebody"])

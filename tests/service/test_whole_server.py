@@ -24,15 +24,6 @@ FILE = "canary-file-name.jpg"
 TITLE, CAPTION, GUEST, EMAIL = "Canary Title", "canary caption", "Canary Rose", "canary-anna@example.org"
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path)
-    try:
-        yield running.start()
-    finally:
-        running.kill()
-
-
 def photo_with_canary(seed: int = 0, size: tuple[int, int] = (1600, 1200)) -> bytes:
     """A picture that says where it was taken, in EXIF, in a comment and behind its end; about 5 MB when large."""
     exif = Image.Exif()

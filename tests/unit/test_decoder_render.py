@@ -118,7 +118,7 @@ def unlike(one: Image.Image, other: Image.Image) -> int:
 
 @pytest.mark.parametrize("name", ["p3", "adobe"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF"])
-def test_wide_colours_are_converted_for_the_screen_and_kept_in_a_jpeg(name: str, kind: str) -> None:
+def test_wide_colours_are_converted_for_the_screen_and_kept_where_they_can_be(name: str, kind: str) -> None:
     profile = canned.PROFILES[name]
     options = {"subsampling": 0, "quality": 95} if kind == "JPEG" else {"quality": 95}
     upload = written(corners(), kind, icc_profile=profile, **options)
@@ -129,11 +129,21 @@ def test_wide_colours_are_converted_for_the_screen_and_kept_in_a_jpeg(name: str,
         assert unlike(opened(made), expected) <= 6
     full = opened(photo.renditions[2])
     if kind == "JPEG":
-        assert full.info["icc_profile"] == profile
         assert full.tobytes() == Image.open(io.BytesIO(upload)).tobytes()
+    if kind in ("JPEG", "HEIF"):
+        assert full.info["icc_profile"] == profile
+        assert unlike(converted(full, profile), expected) <= 6
     else:
         assert "icc_profile" not in full.info
         assert unlike(full, expected) <= 6
+
+
+def test_an_opaque_picture_with_room_for_transparency_has_the_colours_that_it_says() -> None:
+    profile = canned.PROFILES["p3"]
+    photo = render.render(written(corners().convert("RGBA"), "HEIF", icc_profile=profile, quality=95))
+    full = opened(photo.renditions[2])
+    shown = converted(full, full.info["icc_profile"]) if "icc_profile" in full.info else full
+    assert unlike(shown, converted(corners(), profile)) <= 6
 
 
 def test_deep_transparent_wide_colours_at_once() -> None:

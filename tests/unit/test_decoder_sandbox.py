@@ -9,6 +9,8 @@ import io
 import json
 import os
 import re
+import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +33,9 @@ DECODER = Path(decoding.__file__).parent
 BOTH = "sandbox.close_files(); assert sandbox.close_calls()"
 # Each wall alone; neither goes up without this promise.
 PROMISE = "sandbox._prctl(sandbox.PR_SET_NO_NEW_PRIVS, 1)\n"
+
+# What core dumps are limited to: 1, but where nobody may raise it from 0.
+CORE = "1" if resource.getrlimit(resource.RLIMIT_CORE)[1] != 0 else "0"
 
 HOSTILE = """
 import ctypes, importlib, json, os, socket, struct, sys
@@ -74,6 +79,10 @@ attempts = {{
     "limits": lambda: call((302, 261), 0, 4, struct.pack("QQ", 0, 0), 0),
     "limits of parent": lambda: call((302, 261), parent, 4, None, buffer),
     "traceable again": lambda: call((157, 167), 4, 1, 0, 0, 0),
+    "another owner": lambda: call((72, 25), 1, 8, os.getpid()),
+    "another signal": lambda: call((72, 25), 1, 10, 9),
+    "lock": lambda: call((72, 25), 1, 5, ctypes.create_string_buffer(64)),
+    "device": lambda: call((16, 29), 1, 0x5421, buffer),
     "another program": lambda: os.execv("/bin/true", ["true"]),
 }}
 {walls}
@@ -125,13 +134,13 @@ def test_without_walls_the_attacks_work(listening: int, tmp_path: Path) -> None:
     worked = {name for name, what in attack("", port=listening, folder=tmp_path, can_leave=True).items() if what == "done"}
     assert worked >= {
         "key file", "key file by openat", "list folder", "write file", "memory file", "environ of parent", "signal to parent",
-        "connect", "unix socket", "new process", "memory that runs",
+        "connect", "unix socket", "new process", "memory that runs", "another owner", "another signal", "lock", "device",
     }  # fmt: skip
 
 
 def test_behind_both_walls_every_attack_fails(listening: int, tmp_path: Path) -> None:
     result = attack(BOTH, port=listening, folder=tmp_path)
-    assert len(result) == 20 and set(result.values()) == {"refused"}, result
+    assert len(result) == 24 and set(result.values()) == {"refused"}, result
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
 
 
@@ -149,7 +158,9 @@ def test_landlock_alone_keeps_the_keys(listening: int, tmp_path: Path) -> None:
         assert result[name] == "refused", name
 
 
-AROUND_FFMPEG = "sandbox.close_files_around_program(program=(), largest_file=1000); assert sandbox.close_calls(program=True)"
+AROUND_FFMPEG = (
+    "sandbox.close_files_around_program(program=(), largest_file=1000, parent=parent); assert sandbox.close_calls(program=True)"
+)
 LOADING = {"memory that runs", "limits"}
 """What a program may do that is loaded behind the walls: have memory that runs, and lower its own limits."""
 
@@ -158,14 +169,14 @@ def test_behind_the_walls_around_ffmpeg_every_attack_fails_too(listening: int, t
     if not has_landlock():
         pytest.skip("this kernel has no Landlock")
     result = attack(AROUND_FFMPEG, port=listening, folder=tmp_path)
-    assert len(result) == 20 and {name for name, what in result.items() if what != "refused"} == LOADING, result
+    assert len(result) == 24 and {name for name, what in result.items() if what != "refused"} == LOADING, result
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
 
 
 def test_the_list_of_calls_around_ffmpeg_keeps_others_safe_alone(listening: int, tmp_path: Path) -> None:
     result = attack(PROMISE + "assert sandbox.close_calls(program=True)", port=listening, folder=tmp_path, can_leave=True)
     for name in ("connect", "unix socket", "ptrace", "memory of parent by call", "signal to parent", "limits of parent", "new process",
-                 "handle on parent", "io_uring", "traceable again"):  # fmt: skip
+                 "handle on parent", "io_uring", "traceable again", "another owner", "another signal", "lock", "device"):  # fmt: skip
         assert result[name] == "refused", name
 
 
@@ -197,6 +208,15 @@ def test_a_program_in_the_place_of_ffmpeg_gets_nowhere(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["master.key"]
 
 
+def test_what_is_started_by_a_worker_that_has_died_since_does_not_begin() -> None:
+    """Its end was no signal to a process that had not asked for one yet."""
+    command = Filming(Decoder()).command("/bin/echo", ["began"], size=0)
+    assert subprocess.run(command, capture_output=True, timeout=30, check=True).stdout == b"began\n"
+    orphan = [word if word != str(os.getpid()) else "1" for word in command]
+    ended = subprocess.run(orphan, capture_output=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, b"")
+
+
 BUSY = """
 import sys
 sys.path.insert(0, {project!r})
@@ -220,7 +240,7 @@ def test_ffmpeg_is_walled_in_with_every_thread_and_dies_with_its_worker(tmp_path
             status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
             assert (status["Seccomp"].strip(), status["NoNewPrivs"].strip()) == ("2", "1")
         limits = (ffmpeg / "limits").read_text()
-        assert re.search(r"Max core file size +0 +0", limits) and re.search(
+        assert re.search(rf"Max core file size +{CORE} +{CORE}", limits) and re.search(
             rf"Max data size +{FILM_MEMORY} +{FILM_MEMORY}", limits
         )
         assert (ffmpeg / "environ").read_bytes() == b"LC_ALL=C\0"
@@ -267,9 +287,9 @@ def test_the_real_process_is_walled_in_with_every_thread() -> None:
             status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
             assert (status["Seccomp"].strip(), status["NoNewPrivs"].strip()) == ("2", "1")
         limits = (proc / "limits").read_text()
-        for name in ("Max core file size", "Max open files", "Max file size"):
+        for name, most in (("Max core file size", CORE), ("Max open files", "0"), ("Max file size", "0")):
             line = next(line for line in limits.splitlines() if line.startswith(name))
-            assert line[len(name) :].split()[:2] == ["0", "0"], line
+            assert line[len(name) :].split()[:2] == [most, most], line
         if os.geteuid() != 0:  # root may look at everything
             with pytest.raises(PermissionError):
                 (proc / "environ").read_bytes()

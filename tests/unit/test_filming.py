@@ -5,22 +5,25 @@ import json
 import re
 import struct
 import subprocess
+import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from app.ingest.decoder import containers, sniff
+from app.ingest.decoder import containers, frames, sniff
 from app.ingest.decoder.limits import NotClean, Refusal
 from app.ingest.decoder.prove import prove
 from app.ingest.decoder.prove_film import prove_film
-from app.ingest.decoding import Decoded, Decoder, DecoderMissing, MadeRendition, NotDecoded
-from app.ingest.filming import Filming, understand
+from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
+from app.ingest.filming import NOTHING_KNOWN, Filming, Source, understand
 from app.jobs.port import Stopping
 from tests.made_films import CANARY, FLAG, apple_words, box, film, needs, turned, what_exiftool_finds, with_boxes
 
@@ -165,6 +168,50 @@ def test_a_bright_film_is_shown_as_ordinary_screens_do(decoder: Decoder) -> None
             assert isinstance(pixel, tuple)
             assert min(pixel) > 120 and max(pixel) < 250 and max(pixel) - min(pixel) < 8, f"{transfer}: {pixel}"
         assert probe(made.renditions["full"])[0]["color_transfer"] == transfer, "what is kept is as it was"
+
+
+REPEATING = {
+    "mkv h264": ("mkv", ("-c:v", "libx264", "-x264-params", "repeat-headers=1")),
+    "mp4 h264": ("mp4", ("-c:v", "libx264", "-x264-params", "repeat-headers=1:aud=1", "-movflags", "faststart")),
+    "mov hevc": (
+        "mov",
+        ("-c:v", "libx265", "-x265-params", "repeat-headers=1:log-level=error", "-tag:v", "hvc1", "-movflags", "faststart"),
+    ),
+    "mts h264": ("mts", ("-c:v", "libx264")),
+}
+
+
+@pytest.mark.parametrize("kind", REPEATING)
+def test_what_describes_the_picture_may_be_repeated_within_it(decoder: Decoder, kind: str) -> None:
+    ending, arguments = REPEATING[kind]
+    picture = "testsrc2=size=2000x1100:rate=10:duration=0.4"
+    source = film(
+        *arguments, "-preset", "ultrafast", "-g", "2", "-pix_fmt", "yuv420p", ending=ending, picture=picture, sound=None
+    )
+    made = make(decoder, source)
+    assert probe(made.renditions["full"])[0]["width"] == 2000, "it was not kept as it is"
+    assert frames_of(made.renditions["full"]) == frames_of(source)
+    assert what_exiftool_finds(made.renditions["full"]) == []
+
+
+def frames_of(data: bytes) -> bytes:
+    """A sum over each picture of a film, as another ffmpeg decodes it."""
+    program = [
+        needs("ffmpeg"),
+        "-loglevel",
+        "error",
+        "-i",
+        "-",
+        "-map",
+        "0:v",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framehash",
+        "-",
+    ]
+    said = subprocess.run(program, input=data, capture_output=True, check=True, timeout=60).stdout
+    return b"".join(line.rsplit(b",", 1)[1] for line in said.splitlines() if not line.startswith(b"#"))
 
 
 def test_large_films_become_smaller_to_play_and_stay_as_they_are_to_keep(decoder: Decoder) -> None:
@@ -317,6 +364,93 @@ def test_what_takes_too_long_is_ended(decoder: Decoder) -> None:
     assert time.monotonic() - began < 8
 
 
+def test_a_film_gets_the_time_that_its_size_and_length_are_worth() -> None:
+    said = "  Duration: {}, start: 0.0\n  Stream #0:0: Video: h264 (High), yuv420p, 640x480, 25 fps\n"
+    day, hour, nothing = (understand(said.format(length)) for length in ("24:00:00.00", "01:00:00.00", "N/A"))
+    assert day is not None and hour is not None and nothing is not None
+    assert day.longest(10_000) < 700 and day.longest_copy(10_000) < 70, "it has not the bytes for a day"
+    assert day.longest_copy(10 << 30) == 1800
+    assert hour.longest(1 << 30) > 10 * 3600 and hour.longest_copy(100 << 20) > 360
+    assert nothing.longest(1 << 30) > 5000 and nothing.longest(0) == 600
+
+
+def test_a_copy_that_takes_too_long_refuses_the_film_as_encoding_would(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Source, "longest_copy", lambda *_: 0)
+    made = make(decoder, film("-pix_fmt", "yuv420p"))
+    assert made.answer == NotDecoded("too-slow") and set(made.renditions) == {"grid", "screen"}
+
+
+def test_a_picture_that_changes_what_describes_it_is_kept_as_it_is_played(
+    decoder: Decoder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="kinfold.ingest")
+    one = film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-refs", "1", ending="mts")
+    made = make(decoder, one + film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-refs", "4", ending="mts"))
+    assert made.renditions["full"] == made.renditions["play"], made.answer
+    assert caplog.messages == ["the picture of a film is not kept as it is: another unit"]
+
+
+def test_ffmpeg_that_somebody_kills_is_no_fault_of_the_film(decoder: Decoder) -> None:
+    class Killing(Filming):
+        def _listen(self, process: subprocess.Popen[bytes], *rest: Any) -> str:
+            process.kill()
+            return super()._listen(process, *rest)
+
+    with pytest.raises(DecoderKilled):
+        make(decoder, film("-pix_fmt", "yuv420p"), Killing(decoder))
+
+
+MAIN = [sys.executable, "-I", str(Path(containers.__file__).with_name("main.py"))]
+
+
+def test_a_film_whose_container_is_not_read_is_shown_all_the_same(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is told of it then; and as it may have been cut on the phone, its picture is not copied."""
+    silent = f"import os, sys; sys.argv[1] == 'reading' or os.execv(sys.executable, [*{MAIN}, *sys.argv[1:]])"
+    monkeypatch.setattr("app.ingest.filming.COMMAND", [sys.executable, "-I", "-c", silent])
+    made = make(decoder, with_boxes(film("-pix_fmt", "yuv420p"), apple_words(creationdate="2024-01-22T11:47:18+0100")))
+    assert (made.decoded.taken_at, made.decoded.removed, made.decoded.pair) == (None, (), None)
+    assert made.renditions["full"] == made.renditions["play"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import time; time.sleep(60)",
+        "import sys\nwhile True: sys.stdout.write('x' * 4096)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGALRM)",
+        "raise MemoryError",
+        "print('no frame')",
+        *(
+            f"import os; os.write(1, {frames.pack(answer)!r})"
+            for answer in (
+                {},
+                {**NOTHING_KNOWN, "taken_at": "yesterday"},
+                {**NOTHING_KNOWN, "removed": ["x"]},
+                {**NOTHING_KNOWN, "pair": CANARY},
+                {**NOTHING_KNOWN, "cut": 0},
+                {**NOTHING_KNOWN, "cut": False, "more": CANARY},
+            )
+        ),
+    ],
+)
+def test_whatever_the_reading_process_does_nothing_is_known_then(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch, program: str, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("app.ingest.filming.COMMAND", [sys.executable, "-I", "-c", program])
+    monkeypatch.setattr("app.ingest.filming.READ_SECONDS", 1)
+    with (tmp_path / "film").open("w+b") as some:
+        assert Filming(decoder).read(some.fileno(), "mov") == NOTHING_KNOWN
+
+
+def test_a_reading_process_that_somebody_kills_is_no_fault_of_the_film(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    monkeypatch.setattr("app.ingest.filming.COMMAND", [sys.executable, "-I", "-c", killed])
+    with (tmp_path / "film").open("w+b") as some, pytest.raises(DecoderKilled):
+        Filming(decoder).read(some.fileno(), "mov")
+
+
 def test_it_is_left_at_once_when_the_worker_stops_or_the_film_is_deleted(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -449,6 +583,34 @@ def test_the_proof_finds_every_changed_byte_that_says_something(clean: bytes) ->
     for end in range(0, len(clean), 97):
         with pytest.raises(NotClean):
             prove_film(clean[:end])
+
+
+def test_a_repeated_set_that_says_something_else_is_found(decoder: Decoder) -> None:
+    """In a film that repeats its parameter sets, each bit of one of the repetitions is changed in turn."""
+    source = film("-c:v", "libx264", "-pix_fmt", "yuv420p", "-x264-params", "repeat-headers=1", ending="mkv", sound=None)
+    repeating = make(decoder, source).renditions["full"]
+    at = repeating.index(b"avcC") + 4 + 6  # ISO/IEC 14496-15, 5.3.3.1.2
+    length = int.from_bytes(repeating[at : at + 2], "big")
+    again = repeating.index(repeating[at + 2 : at + 2 + length], at + 2 + length)
+    assert again > repeating.index(b"mdat")
+    for bit in range(8 * length):
+        changed = bytearray(repeating)
+        changed[again + bit // 8] ^= 1 << bit % 8
+        if changed[again] & 0x1F not in (1, 5):  # it calls itself a picture, which nobody but a decoder can contradict
+            with pytest.raises(NotClean):
+                prove_film(bytes(changed))
+
+
+def test_many_samples_need_no_more_memory_than_few(decoder: Decoder) -> None:
+    many = make(
+        decoder, film("-pix_fmt", "yuv420p", "-preset", "ultrafast", picture="color=size=16x16:rate=1000:duration=5")
+    ).renditions
+    tracemalloc.start()
+    try:
+        prove_film(many["full"])
+        assert tracemalloc.get_traced_memory()[1] < 64 << 10
+    finally:
+        tracemalloc.stop()
 
 
 def test_bytes_between_samples_are_found(clean: bytes) -> None:

@@ -4,10 +4,9 @@ import contextlib
 import re
 import socket
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from io import BytesIO
 from operator import itemgetter
-from pathlib import Path
 from urllib.error import URLError
 
 import pytest
@@ -20,10 +19,8 @@ THREADS = 4
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    running = Server(tmp_path, KINFOLD_THREADS=str(THREADS)).start()
-    yield running
-    running.kill()
+def server(make_server: Callable[..., Server]) -> Server:
+    return make_server(KINFOLD_THREADS=str(THREADS)).start()
 
 
 def large_photo(seed: int, size: tuple[int, int] = (2600, 2000)) -> bytes:

@@ -22,6 +22,7 @@ from app.security.permissions import Asks
 from app.security.viewer import Role
 from app.sharing import rules as sharing
 from app.sharing import service as people
+from app.web.i18n import CHOSEN
 from app.web.viewer import KNOWN_BROWSER, cookie_name
 from tests.conftest import PASSWORD, START, Family
 from tests.lint import LintingClient
@@ -214,7 +215,7 @@ def test_every_period_in_the_record_is_the_one_in_the_code(words: str, lasts: ti
 
 
 def test_the_record_names_every_cookie_and_every_table() -> None:
-    cookies = {cookie_name(asks, https=False) for asks in (Asks.MEMBER, Asks.DEVICE)} | {KNOWN_BROWSER, "kinfold_form"}
+    cookies = {cookie_name(asks, https=False) for asks in (Asks.MEMBER, Asks.DEVICE)} | {KNOWN_BROWSER, CHOSEN, "kinfold_form"}
     assert cookies <= set(re.findall(r"`(kinfold_\w+)`", record()))
     missing = {name for name in Base.metadata.tables if f"`{name}`" not in record()}
     assert not missing, f"say in docs/record.md what is in {missing}"

@@ -117,7 +117,7 @@ def arrived(family: Family) -> bytes:
 def test_a_file_in_one_piece_becomes_a_photo_and_is_never_copied(
     smiths: Family, phone: LintingClient, album: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.ingest.tus.join", lambda *_: pytest.fail("the file was copied"))
+    monkeypatch.setattr("app.ingest.tus.join", lambda *_, **__: pytest.fail("the file was copied"))
     small = A[:900]
     address = begun(phone, album, len(small))
     assert offset(phone, address) == 0
@@ -155,7 +155,7 @@ def test_it_never_says_that_all_has_arrived_before_there_is_a_photo(
 ) -> None:
     address = begun(phone, album, len(A))
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise StorageFailed("unreachable")
 
     with monkeypatch.context() as patch:
@@ -228,6 +228,33 @@ def test_nothing_lies_in_storage_in_the_clear_and_no_key_is_used_twice(smiths: F
     with smiths.house.database.reading() as session:
         keys = session.scalars(sa.select(IncomingPart.wrapped_key)).all()
     assert len(set(keys)) == len(keys) == 3
+
+
+# --- an answer that was lost
+
+
+def test_a_file_that_is_begun_again_because_the_answer_was_lost_is_one_file(
+    smiths: Family, marcs: Family, phone: LintingClient, album: str, clock: HandClock, browser_of: Callable[..., LintingClient]
+) -> None:
+    marked = {"Upload-Metadata": named("IMG_1.jpg", mark="a random word")}
+
+    def begin_it(browser: LintingClient, size: int = len(A), album: str = album) -> str:
+        answer = begin(browser, album, size, **marked)
+        assert (answer.status_code, answer.headers["Upload-Offset"]) == (201, "0")
+        return answer.headers["Location"]
+
+    address = begin_it(phone)
+    assert begin_it(phone) == address
+    assert rows(smiths, Incoming) == [1], "and room is kept for it once"
+    others = browser_of(member=smiths.join("Ben").cookie), browser_of(member=marcs.cookie)
+    elsewhere = [begin_it(others[0]), begin_it(others[1], album=marcs.album("Football").id)]
+    elsewhere += [begin_it(phone, size=7), begin_it(phone, album=smiths.album("Another").id)]
+    assert len({address, *elsewhere}) == 5, "a mark is good for this member, this album and this size"
+    go_on(phone, address, 0, A[:10])
+    assert begin_it(phone) != address, "something of it has come: whoever begins now sends another file"
+    again = begin_it(others[0])
+    clock.move(timedelta(hours=1))
+    assert begin_it(others[0]) != again, "its time is over"
 
 
 # --- the protocol's own words
@@ -527,6 +554,48 @@ def test_of_two_that_bring_the_last_bytes_one_wins(smiths: Family, phone: Lintin
     late = {"input_stream": BringsItFirst(A[1500:]), "content_length": size, "content_type": "application/offset+octet-stream"}
     assert ask(phone, "PATCH", address, headers=told, **late).status_code == 409
     assert (arrived(smiths), objects(smiths)) == (A, 1)
+
+
+def test_while_a_file_is_put_together_whoever_asks_is_told_to_come_again(
+    smiths: Family, phone: LintingClient, album: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A phone that has waited long enough for its answer comes back before there is one."""
+    address, begun_joins = begun(phone, album, len(A)), []
+    go_on(phone, address, 0, A[:1500])
+
+    def slow(*words: Any, **more: Any) -> Any:
+        begun_joins.append(words)
+        smiths.house.clock.move(timedelta(minutes=10))  # type: ignore[attr-defined]
+        more["after_each"]()
+        refused_with(go_on(phone, address, 1500, A[1500:]), 423, "busy")
+        assert [ask(phone, method, address).status_code for method in ("HEAD", "DELETE")] == [423, 423]
+        return receiving.join(*words, **more)
+
+    monkeypatch.setattr("app.ingest.tus.join", slow)
+    assert go_on(phone, address, 1500, A[1500:]).status_code == 204
+    assert len(begun_joins) == 1
+    assert photo_of(ask(phone, "HEAD", address))["state"] == "received"
+    assert (arrived(smiths), objects(smiths)) == (A, 1)
+
+
+def test_a_file_whose_server_died_while_it_was_put_together_goes_on_soon(
+    smiths: Family, phone: LintingClient, album: str, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = begun(phone, album, len(A))
+    go_on(phone, address, 0, A[:1500])
+
+    def dies(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("app.ingest.tus.join", dies)
+        go_on(phone, address, 1500, A[1500:])
+    assert ask(phone, "HEAD", address).status_code == 423
+    clock.move(timedelta(seconds=30))
+    have = offset(phone, address)
+    assert have >= 1500
+    assert go_on(phone, address, have, A[have:]).status_code == 204
+    assert arrived(smiths) == A
 
 
 def test_a_part_that_is_lost_for_good_ends_the_upload_so_that_it_is_sent_anew(

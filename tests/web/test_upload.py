@@ -339,6 +339,9 @@ def test_the_status_is_true_after_a_reload(smiths: Family, phone: LintingClient,
         ("b.jpg", "received"),
         ("c.jpg", "refused"),
     ]
+    ready = photos(phone, album)[0]["id"]
+    named = photos(phone, album, f"?unfinished=1&photo={ready}&photo=nothing")
+    assert [each["state"] for each in named] == ["ready", "received", "refused"]
     page = phone.get(f"/albums/{album}").text
     assert "1 of 2 ready." in page
     assert "1 file could not be used" in page

@@ -29,6 +29,23 @@ def test_a_tile_says_that_it_is_a_video_and_how_long(cast: Family, rose: Linting
     assert "<video" not in page, "nothing is loaded on an album's page but pictures"
 
 
+def test_videos_are_counted_for_themselves(cast: Family, anna: LintingClient, rose: LintingClient, brittany: str) -> None:
+    def said() -> set[str]:
+        pages = anna.get("/albums"), anna.get(f"/albums/{brittany}"), rose.get("/shared"), rose.get(f"/shared/{brittany}")
+        assert {page.status_code for page in pages} == {200}
+        counted = [set(re.findall(r"\d+ photos?(?: and \d+ videos?)?|\d+ videos?", page.text)) for page in pages]
+        return set.intersection(*counted)
+
+    photos = len(cast.photos[BRITTANY])
+    assert said() == {f"{photos} photos"}
+    cast.film(BRITTANY)
+    assert said() == {f"{photos} photos and 1 video"}
+    cast.film(BRITTANY)
+    for photo in cast.photos[BRITTANY][:photos]:
+        anna.send(f"/photos/{photo}/delete")
+    assert said() == {"2 videos"}
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(1, "0:01"), (42, "0:42"), (600, "10:00"), (3753, "1:02:33")])
 def test_a_length_is_shown_as_players_do(seconds: int, shown: str) -> None:
     assert clock_length(seconds) == shown

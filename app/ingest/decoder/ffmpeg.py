@@ -1,4 +1,5 @@
-"""Starting ffmpeg behind walls: `python -I .../decoder/main.py ffmpeg <largest file> <path of ffmpeg> <its arguments>`.
+"""Starting ffmpeg behind walls: `python -I .../decoder/main.py ffmpeg <process that starts it> <largest file> <path of ffmpeg> <its
+arguments>`.
 
 This process closes the doors and then becomes ffmpeg: what is read of strangers' films is read behind them.
 """
@@ -17,9 +18,9 @@ NICENESS = 10  # photos and pages go first
 
 def serve() -> None:
     """Become ffmpeg. What it would ask of the outside is refused; with `walls` for a path it only says which there are, as JSON."""
-    largest, path, *arguments = sys.argv[2:]
+    parent, largest, path, *arguments = sys.argv[2:]
     os.nice(NICENESS)
-    files = sandbox.close_files_around_program(program=(path, *LIBRARIES), largest_file=int(largest))
+    files = sandbox.close_files_around_program(program=(path, *LIBRARIES), largest_file=int(largest), parent=int(parent))
     calls = sandbox.close_calls(program=True)
     if path == "walls":
         sys.stdout.write(json.dumps({"landlock": files, "seccomp": calls}))

@@ -43,6 +43,7 @@ class Opened:
     taken_at: str | None = None  # as the container tells it, local, ISO 8601
     subsampled: bool = False  # whether its colours have half of its width and height
     turnable: bool = True  # whether EXIF tells the orientation, or the container has done so
+    held: bool = False  # whether all of its pixels lie in memory once it is loaded: these can be read twice
     removed: set[str] = field(default_factory=set)
 
 
@@ -177,6 +178,7 @@ def open_heic(data: bytes) -> Opened:
         coding=coding,
         subsampled=info.get("chroma") == 420,
         turnable=False,
+        held=True,
         removed=metadata.kinds_of_boxes(data) | (metadata.kinds_of_xmp(xmp) if xmp else set()),
     )
 

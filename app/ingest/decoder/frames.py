@@ -17,7 +17,7 @@ def pack(header: dict[str, Any]) -> bytes:
     return len(text).to_bytes(LENGTH, "big") + text
 
 
-def length(prefix: bytes) -> int:
+def length(prefix: bytes | bytearray) -> int:
     """How many bytes of JSON follow. Raises `ValueError` beyond what a header may have."""
     size = int.from_bytes(prefix, "big")
     if not 2 <= size <= HEADER_SIZE:

@@ -24,25 +24,25 @@ RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
-def prove(mime: str, data: bytes | memoryview) -> tuple[int, int]:
+def prove(mime: str, data: bytes | bytearray | memoryview) -> tuple[int, int]:
     """Width and height of a clean `image/jpeg`, `image/png` or `video/mp4`; raises `NotClean` for anything else."""
     if mime == "video/mp4":
-        film = prove_film(data)
+        film = prove_film(memoryview(data))
         return film.width, film.height
-    data = bytes(data)
+    view = memoryview(data)
     try:
         if mime == "image/jpeg":
-            return prove_jpeg(data)
+            return prove_jpeg(view)
         if mime == "image/png":
-            return prove_png(data)
+            return prove_png(view)
     except (struct.error, IndexError) as error:
         raise NotClean("cut short") from error
     raise NotClean("another type")
 
 
-def prove_jpeg(data: bytes) -> tuple[int, int]:
+def prove_jpeg(data: memoryview) -> tuple[int, int]:
     """SOI, our own canned segments at most once each, one frame, tables that the next scan uses, scans, EOI, and then the end."""
-    if data[:2] != b"\xff\xd8":
+    if bytes(data[:2]) != b"\xff\xd8":
         raise NotClean("no start")
     at, drawn = 2, _Drawn()
     said: set[bytes] = set()
@@ -56,7 +56,7 @@ def prove_jpeg(data: bytes) -> tuple[int, int]:
             turned = any(TURNS.get(saying, 1) >= 5 for saying in said)
             return drawn.size[::-1] if turned else drawn.size
         length = struct.unpack_from(">H", data, at + 2)[0]
-        segment = data[at : at + 2 + length]
+        segment = bytes(data[at : at + 2 + length])
         if length < 2 or len(segment) != 2 + length:
             raise NotClean("cut short")
         at += 2 + length
@@ -116,7 +116,7 @@ class _Drawn:
         for name, factors, table in struct.iter_unpack("3B", segment[10:]):
             self.sampling[name], self.quantised_by[name] = (factors >> 4, factors & 15), table
 
-    def scan(self, segment: bytes, data: bytes, at: int) -> int:
+    def scan(self, segment: bytes, data: memoryview, at: int) -> int:
         """One scan, up to the marker after it, whose place is returned: nothing but what its blocks and restarts take."""
         names, codes, first, refined = segment[5:-3:2], segment[6:-3:2], segment[-3], segment[-1] >> 4
         if not names or not set(names) <= set(self.sampling):
@@ -152,9 +152,9 @@ class _Drawn:
         return units
 
 
-def prove_png(data: bytes) -> tuple[int, int]:
+def prove_png(data: memoryview) -> tuple[int, int]:
     """The five chunks that draw, with right checksums, and then the end."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
+    if bytes(data[:8]) != b"\x89PNG\r\n\x1a\n":
         raise NotClean("no start")
     at, size = 8, (0, 0)
     for _ in range(CHUNKS):

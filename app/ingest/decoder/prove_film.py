@@ -1,16 +1,18 @@
-"""The proof that a finished film holds nothing but picture and sound: an allow-list reader of MP4 that knows nothing of how films are
-made, and shares nothing with what reads uploads.
+"""The proof that a finished film is picture and sound: an allow-list reader of MP4 that knows nothing of how films are made, and shares
+no code with what reads uploads.
 
-Every byte has to be accounted for: each box by its place, order and content, and the media data by the tables of samples, which must
-cover it without a gap. In the picture's samples only those units are let through that draw; what such a unit has behind its last
-block only a decoder could tell. ISO/IEC 14496-12 (boxes), 14496-14 and
-14496-1 (AAC), 14496-15 (H.264, HEVC). It works on a buffer without copying it, and in one pass.
+It accounts for each box by its place, order and content, and for the media data by the tables of samples, which must cover it without a
+gap. Of the picture's samples it lets those units through that draw, and those parameter sets again that stand in the configuration. It
+decodes neither: what such a unit has behind its last block, and what numbers that are allowed could be made to spell, it can't tell.
+ISO/IEC 14496-12 (boxes), 14496-14 and 14496-1 (AAC), 14496-15 (H.264, HEVC). It works on a buffer without copying it, in one pass, and
+reads the tables as it goes: it needs no more memory for a million samples than for one.
 """
 
+import heapq
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 
 from .limits import NotClean
 
@@ -28,7 +30,7 @@ TURNS = {  # 14496-12, 6.2.2: matrices a b c d of the four turns, in 16.16; what
     (-ONE & 0xFFFFFFFF, 0, 0, -ONE & 0xFFFFFFFF): False,
     (0, -ONE & 0xFFFFFFFF, ONE, 0): True,
 }
-UNITS = {  # types that draw, and those that describe what is drawn, which stand in the configuration alone (14496-15, 5.4.2.1 and 8.4.1)
+UNITS = {  # types that draw, and those that describe what is drawn: in the configuration, and in samples only the same once more
     b"avc1": (frozenset((1, 5)), frozenset((7, 8))),
     b"hvc1": (frozenset((*range(10), *range(16, 22))), frozenset((32, 33, 34))),
 }
@@ -53,8 +55,10 @@ class _Track:
     sound: bool
     size: tuple[int, int]
     codec: bytes
-    unit_length: int
-    samples: list[tuple[int, int]]  # where each begins, and its size, in bytes
+    unit_length: int = 0
+    sets: frozenset[bytes] = frozenset()  # the parameter sets of the configuration
+    count: int = 0
+    samples: Iterable[tuple[int, int, bool]] = ()  # where each begins, its size in bytes, whether it is sound; can be read once
 
 
 def prove_film(data: bytes | Buffer) -> ProvenFilm:
@@ -79,10 +83,8 @@ class _Proof:
         self._need(not any(self._data[slice(*free)]), "bytes in a free box")
         picture = [track for track in tracks if not track.sound]
         self._need(len(picture) == 1 and len(tracks) <= 2, "other tracks")
-        self._covered(tracks, *media)
-        self._units = UNITS_A_SAMPLE * len(picture[0].samples)
-        for start, size in picture[0].samples:
-            self._sample(start, size, picture[0])
+        self._units = UNITS_A_SAMPLE * picture[0].count
+        self._media(tracks, picture[0], *media)
         return ProvenFilm(*picture[0].size, duration=self._duration, codec=picture[0].codec.decode())
 
     # ---- boxes
@@ -212,7 +214,7 @@ class _Proof:
         uniform, count = self._number(sizes[0] + 4), self._number(sizes[0] + 8)
         self._need(self._number(sizes[0]) == 0 and 0 < count <= MOST_SAMPLES, "no samples")
         self._need(sizes[1] - sizes[0] == 12 + (0 if uniform else 4 * count), "sizes")
-        each: Sequence[int] = [uniform] * count if uniform else struct.unpack_from(f">{count}I", self._data, sizes[0] + 12)
+        each = repeat(uniform, count) if uniform else (size for (size,) in self._rows(">I", sizes[0] + 12, count))
         self._count(times, 8, samples=count)
         if shifts != (-1, -1):
             self._count(shifts, 8, samples=count, versions=(0, 1))
@@ -221,8 +223,13 @@ class _Proof:
         if depends != (-1, -1):
             self._need(self._number(depends[0]) == 0 and depends[1] - depends[0] == 4 + count, "dependencies")
         self._rolls(groups, group_of, samples=count)
-        track.samples = list(self._placed(each, chunks, offsets, 8 if offsets_kind == b"co64" else 4))
+        places = self._chunks(chunks, offsets, ">Q" if offsets_kind == b"co64" else ">I")
+        track.count, track.samples = count, self._placed(each, places, sound=sound)
         return track
+
+    def _rows(self, row: str, at: int, count: int) -> Iterator[tuple[int, ...]]:
+        """This many rows of a table, each read when it is asked for."""
+        return struct.iter_unpack(row, self._data[at : at + count * struct.calcsize(row)])
 
     def _entries(self, place: tuple[int, int], size: int, *, versions: Sequence[int] = (0,)) -> int:
         count = self._number(place[0] + 4)
@@ -233,8 +240,7 @@ class _Proof:
     def _count(self, place: tuple[int, int], size: int, *, samples: int, versions: Sequence[int] = (0,)) -> None:
         """A table of runs that speaks of each sample once."""
         entries = self._entries(place, size, versions=versions)
-        values = struct.unpack_from(f">{2 * entries}I", self._data, place[0] + 8)
-        self._need(sum(values[::2]) == samples, "a table of other samples")
+        self._need(sum(many for many, _ in self._rows(">II", place[0] + 8, entries)) == samples, "a table of other samples")
 
     def _rolls(self, groups: tuple[int, int], group_of: tuple[int, int], *, samples: int) -> None:
         """How many samples a decoder of sound needs before one is right (14496-12, 10.1): one short number, and which samples it is for."""
@@ -247,32 +253,35 @@ class _Proof:
             self._need(group_of[1] - group_of[0] == 12 + 8 * entries and entries == 1, "groups")
             self._is((group_of[0] + 12, group_of[1]), struct.pack(">II", samples, 1))
 
-    def _placed(
-        self, sizes: Sequence[int], chunks: tuple[int, int], offsets: tuple[int, int], wide: int
-    ) -> Iterator[tuple[int, int]]:
-        """Where each sample lies: chunks of samples one behind the other, by runs of chunks of the same number (8.7.4)."""
-        number = self._entries(offsets, wide)
-        places = struct.unpack_from(f">{number}{'Q' if wide == 8 else 'I'}", self._data, offsets[0] + 8)
+    def _chunks(self, chunks: tuple[int, int], offsets: tuple[int, int], row: str) -> Iterator[tuple[int, int]]:
+        """Where each chunk begins, and how many samples lie in it: runs of chunks of the same number (8.7.4)."""
+        number = self._entries(offsets, struct.calcsize(row))
+        places = self._rows(row, offsets[0] + 8, number)
         entries = self._entries(chunks, 12)
-        values = struct.unpack_from(f">{3 * entries}I", self._data, chunks[0] + 8)
-        first = [*values[::3], number + 1]
-        self._need(bool(values) and first[0] == 1 and all(a < b for a, b in pairwise(first)), "chunks")
-        self._need(set(values[2::3]) == {1}, "chunks of another description")
-        sample = 0
-        for run, many in enumerate(values[1::3]):
-            for chunk in range(first[run], first[run + 1]):
-                at = places[chunk - 1]
-                self._need(sample + many <= len(sizes), "more samples than there are")
-                for size in sizes[sample : sample + many]:
-                    yield at, size
-                    at += size
-                sample += many
-        self._need(sample == len(sizes), "samples without a place")
+        self._need(entries > 0 and self._number(chunks[0] + 8) == 1, "chunks")
+        runs = chain(self._rows(">III", chunks[0] + 8, entries), [(number + 1, 0, 1)])
+        for (first, many, description), (behind, _, _) in pairwise(runs):
+            self._need(first < behind <= number + 1, "chunks")
+            self._need(description == 1, "chunks of another description")
+            for _ in range(first, behind):
+                yield next(places)[0], many
 
-    def _covered(self, tracks: list[_Track], start: int, stop: int) -> None:
-        """The samples of all tracks fill the media data, without a gap and without a byte in two of them."""
-        for at, size in sorted(place for track in tracks for place in track.samples):
-            self._need(at == start, "bytes between samples")
+    def _placed(self, sizes: Iterator[int], chunks: Iterator[tuple[int, int]], *, sound: bool) -> Iterator[tuple[int, int, bool]]:
+        """Where each sample lies: in chunks, one behind the other."""
+        for at, many in chunks:
+            for _ in range(many):
+                size = next(sizes, -1)
+                self._need(size >= 0, "more samples than there are")
+                yield at, size, sound
+                at += size
+        self._need(next(sizes, -1) < 0, "samples without a place")
+
+    def _media(self, tracks: list[_Track], picture: _Track, start: int, stop: int) -> None:
+        """The samples of all tracks, each track's in order, fill the media data, without a gap and without a byte in two of them."""
+        for at, size, sound in heapq.merge(*(track.samples for track in tracks)):
+            self._need(at == start and size <= stop - at, "bytes between samples")
+            if not sound:
+                self._sample(at, size, picture)
             start += size
         self._need(start == stop, "bytes after the last sample")
 
@@ -305,16 +314,18 @@ class _Proof:
             self._need(end - begin in sizes.get(kind, ()), f"another box: {kind!r}")
             self._need(kind != b"colr" or bytes(self._data[begin : begin + 4]) == b"nclx", "another colour")
             self._need(kind != b"amve" or bytes(self._data[begin:end]) == AMBIENT, "light of the surroundings")
-        read: Callable[[int, int], int] = self._avc if codec == b"avc1" else self._hevc
-        return _Track(sound=False, size=(width, height), codec=codec, unit_length=read(*boxes[0][1:]), samples=[])
+        read: Callable[[int, int], tuple[int, frozenset[bytes]]] = self._avc if codec == b"avc1" else self._hevc
+        unit_length, sets = read(*boxes[0][1:])
+        return _Track(sound=False, size=(width, height), codec=codec, unit_length=unit_length, sets=sets)
 
-    def _sets(self, at: int, count: int, codec: bytes) -> int:
-        """One parameter set of a kind, which the picture needs, behind its length; it ends with the bit that ends it. Returns where."""
+    def _set(self, at: int, count: int, codec: bytes) -> tuple[int, bytes]:
+        """One parameter set of a kind, which the picture needs, behind its length; it ends with the bit that ends it. Returns where, and
+        the set."""
         self._need(count == 1, "another parameter set")
         length = self._number(at, 2)
         self._need(0 < length <= LONGEST_SET and self._unit(at + 2, codec) in UNITS[codec][1], "another unit")
         self._need(self._data[at + 1 + length] != 0, "bytes after a parameter set")
-        return at + 2 + length
+        return at + 2 + length, bytes(self._data[at + 2 : at + 2 + length])
 
     def _unit(self, at: int, codec: bytes) -> int:
         """The type of a unit; of a second layer (H.265, 7.3.1.2) none is let through."""
@@ -323,39 +334,44 @@ class _Proof:
         self._need(self._data[at] & 1 == 0 and self._data[at + 1] >> 3 == 0, "another layer")
         return self._data[at] >> 1 & 0x3F
 
-    def _avc(self, start: int, stop: int) -> int:
-        """AVCDecoderConfigurationRecord (14496-15, 5.3.3.1); returns how many bytes a unit's length has."""
+    def _avc(self, start: int, stop: int) -> tuple[int, frozenset[bytes]]:
+        """AVCDecoderConfigurationRecord (14496-15, 5.3.3.1); returns how many bytes a unit's length has, and the parameter sets."""
         self._need(
             self._data[start] == 1 and self._data[start + 4] & 0xFC == 0xFC and self._data[start + 5] & 0xE0 == 0xE0, "avcC"
         )
-        at = self._sets(start + 6, self._data[start + 5] & 0x1F, b"avc1")
-        at = self._sets(at + 1, self._data[at], b"avc1")
+        at, sequence = self._set(start + 6, self._data[start + 5] & 0x1F, b"avc1")
+        at, picture = self._set(at + 1, self._data[at], b"avc1")
         if self._data[start + 1] in (100, 110, 122, 144) and at < stop:  # the High profiles also say their format of colour
             self._need(self._data[at] & 0xFC == 0xFC and self._data[at + 1] & 0xF8 == self._data[at + 2] & 0xF8 == 0xF8, "avcC")
             self._need(self._data[at + 3] == 0, "avcC")
             at += 4
         self._need(at == stop, "bytes after the configuration")
-        return (self._data[start + 4] & 3) + 1
+        return (self._data[start + 4] & 3) + 1, frozenset((sequence, picture))
 
-    def _hevc(self, start: int, stop: int) -> int:
+    def _hevc(self, start: int, stop: int) -> tuple[int, frozenset[bytes]]:
         """HEVCDecoderConfigurationRecord (14496-15, 8.3.3.1)."""
         self._need(self._data[start] == 1, "hvcC")
-        at, seen = start + 23, set[int]()
+        at, seen, sets = start + 23, set[int](), list[bytes]()
         for _ in range(self._data[start + 22]):
             kind = self._data[at] & 0x3F
             self._need(kind in UNITS[b"hvc1"][1] - seen, "another unit")
             seen.add(kind)
-            at = self._sets(at + 3, self._number(at + 1, 2), b"hvc1")
+            at, unit = self._set(at + 3, self._number(at + 1, 2), b"hvc1")
+            sets.append(unit)
         self._need(at == stop, "bytes after the configuration")
-        return (self._data[start + 21] & 3) + 1
+        return (self._data[start + 21] & 3) + 1, frozenset(sets)
 
     def _sample(self, start: int, size: int, track: _Track) -> None:
-        """Units, each behind its length, that fill the sample."""
-        at, stop, allowed = start, start + size, UNITS[track.codec][0]
+        """Units, each behind its length, that fill the sample. Cameras repeat the parameter sets in front of every picture that can be
+        begun with: that says what is known."""
+        at, stop, (drawing, describing) = start, start + size, UNITS[track.codec]
         while at < stop:
             length = self._number(at, track.unit_length)
             at += track.unit_length
-            self._need(0 < length <= stop - at and self._unit(at, track.codec) in allowed, "another unit")
+            self._need(0 < length <= stop - at, "another unit")
+            kind = self._unit(at, track.codec)
+            repeated = kind in describing and length <= LONGEST_SET and bytes(self._data[at : at + length]) in track.sets
+            self._need(kind in drawing or repeated, "another unit")
             at += length
             self._units -= 1
             self._need(self._units >= 0, "more units than a film has")
@@ -368,7 +384,7 @@ class _Proof:
         self._is((start + 20, start + 24), bytes(4))
         configuration, _ = self._parts((start + 28, stop), b"esds", b"btrt?")
         self._elementary(*configuration)
-        return _Track(sound=True, size=(0, 0), codec=codec, unit_length=0, samples=[])
+        return _Track(sound=True, size=(0, 0), codec=codec)
 
     def _elementary(self, start: int, stop: int) -> None:
         """ES_Descriptor (14496-1, 7.2.6.5): AAC with its few bytes of configuration, and nothing else."""

@@ -2,7 +2,7 @@
 
 `full` of a JPEG is its own pixels, bit for bit. Any other picture is first written as a large JPEG, which then goes the
 same way; only real transparency makes a PNG. `screen` is drawn from the JPEG by shrink-on-load (decoding straight to a
-half, a quarter or an eighth, which is most of the speed), and `grid` from `screen`.
+half, a quarter or an eighth, which is most of the speed), or from pixels that lie in memory anyway, and `grid` from `screen`.
 """
 
 import io
@@ -74,16 +74,21 @@ def _render(data: bytes) -> Photo:
     if not opened.turnable:
         exif.orientation = 1
     with Decoding():
-        image = opened.load()
+        image, colours = opened.load(), (opened.profile, opened.coding)
         if image.hasalpha():
-            image = to_srgb(image, opened.profile, opened.coding).copy_memory()
+            image, colours = to_srgb(image, *colours).copy_memory(), (None, None)
             if image[-1].min() < 255:
                 return _from_transparent(image, exif)
             image = image.extract_band(0, n=image.bands - 1)
-        else:
-            image = to_srgb(image, opened.profile, opened.coding)
-        encoded = _encode(image, FULL_QUALITY, subsampled=opened.subsampled)
-    return _from_jpeg(jpeg.walk(encoded), "srgb", exif)
+        known = colour.recognise(colours[0], bands=image.bands)
+        # `full` can say in our own words which colours it has; what `screen` is drawn from is sRGB.
+        kept = opened.held and image.format == "uchar" and known in canned.PROFILES
+        encoded = _encode(image if kept else to_srgb(image, *colours), FULL_QUALITY, subsampled=opened.subsampled)
+        screen = _screen(image, exif, *colours) if opened.held else None
+    made = jpeg.walk(encoded)
+    if screen is None:
+        return _from_jpeg(made, "srgb", exif)
+    return _photo(screen, _full(made, known if kept else "srgb", exif), exif)
 
 
 def _said(exif: bytes | None, xmp: bytes | None, taken_at: str | None = None) -> metadata.Exif:
@@ -132,7 +137,7 @@ def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched
     Only who decodes every code knows where the last one ends. So the end of the file is handed over by itself, and whoever draws the
     whole picture without asking for it has read beyond what it needs, by more than libjpeg's look ahead (8 bytes at most).
     """
-    full = source.clean(orientation=exif.orientation, profile=profile)
+    full = _full(source, profile, exif)
     longest = max(source.width, source.height)
     # The largest divisor that leaves enough for `screen`.
     options = {
@@ -152,14 +157,28 @@ def _from_jpeg(source: jpeg.Jpeg, profile: str, exif: metadata.Exif, *, searched
         else:
             image = pyvips.Image.jpegload_buffer(source.drawing(), **options)
         # The size aimed at comes from the real one: shrinking on load rounds.
-        image = _fit(image, SCREEN_EDGE, of=(source.width, source.height))
-        screen = _turn(to_srgb(image, None if profile == "srgb" else canned.PROFILES[profile]).copy_memory(), exif.orientation)
+        screen = _screen(image, exif, canned.PROFILES.get(profile), of=(source.width, source.height))
     if searched and not end.tell():
         raise Refusal("broken")
+    return _photo(screen, full, exif)
+
+
+def _full(source: jpeg.Jpeg, profile: str, exif: metadata.Exif) -> Rendition:
     width, height = source.width, source.height
     if exif.orientation >= 5:
         width, height = height, width
-    return _photo(screen, Rendition("full", "image/jpeg", width, height, full), exif)
+    return Rendition("full", "image/jpeg", width, height, source.clean(orientation=exif.orientation, profile=profile))
+
+
+def _screen(
+    image: Image,
+    exif: metadata.Exif,
+    profile: bytes | None,
+    coding: tuple[int, int] | None = None,
+    *,
+    of: tuple[int, int] | None = None,
+) -> Image:
+    return _turn(to_srgb(_fit(image, SCREEN_EDGE, of=of), profile, coding).copy_memory(), exif.orientation)
 
 
 def _from_transparent(image: Image, exif: metadata.Exif) -> Photo:
@@ -201,13 +220,15 @@ def _only_drawing(written: bytes) -> bytes:
 
 
 def _fit(image: Image, edge: int, of: tuple[int, int] | None = None) -> Image:
-    """Not larger than `edge` on its long side, and never enlarged; `of` is the size before shrinking on load."""
+    """Not larger than `edge` on its long side, and never enlarged; `of` is the size before shrinking on load.
+
+    By Lanczos alone (no `gap`): to average whole pixels first, as libvips does by default, is no better, and takes twice as long."""
     width, height = of or (image.width, image.height)
     scale = min(1.0, edge / max(width, height))
     wanted = max(1, round(width * scale)), max(1, round(height * scale))
     if wanted == (image.width, image.height):
         return image
-    return image.resize(wanted[0] / image.width, vscale=wanted[1] / image.height)
+    return image.resize(wanted[0] / image.width, vscale=wanted[1] / image.height, gap=0)
 
 
 def _turn(image: Image, orientation: int) -> Image:

@@ -6,10 +6,12 @@ Two walls that do not depend on each other, both without root, by ctypes:
 - seccomp (linux/seccomp.h, linux/filter.h): an allow-list of system calls for all threads, once everything lazy has been
   loaded. A kernel without Landlock is closed by it alone.
 
-Around both: no core dumps, no new files, no file ever written, a limit of memory, nobody may trace it.
+Around both: no core dumps, no new files, no file ever written, a limit of memory, and others of its user may not trace it.
 
-ffmpeg is another program, so behind the same walls there are two gaps for it: Landlock lets it be run and its libraries be read, and
-nothing else of the disk; the list of calls has those by which a program is started and loaded. It dies with whoever started it.
+ffmpeg is another program, so behind the same walls there are gaps for it: Landlock lets it be run and its libraries be read, and
+nothing else of the disk; the list of calls has those by which a program is started and loaded; it writes into the one file that it is
+given; and starting a program makes it dumpable again (execve(2)), so whoever runs as its user may trace it. It dies with whoever started
+it.
 """
 
 import ctypes
@@ -62,11 +64,13 @@ ALLOWED = {
 ALLOWED_TO_PROGRAM = {
     "execve": (59, 221), "arch_prctl": (158, None), "set_tid_address": (218, 96), "access": (21, None), "faccessat": (269, 48),
     "openat": (257, 56), "newfstatat": (262, 79), "pread64": (17, 67), "dup": (32, 23),
-    "fcntl": (72, 25), "ioctl": (16, 29), "poll": (7, None), "ppoll": (271, 73), "readlink": (89, None), "readlinkat": (267, 78),
+    "poll": (7, None), "ppoll": (271, 73), "readlink": (89, None), "readlinkat": (267, 78),
     "uname": (63, 160), "ftruncate": (77, 46),
 }  # fmt: skip
 CLONE, CLONE3, MMAP, MPROTECT, TGKILL, PRCTL = (56, 220), (435, 435), (9, 222), (10, 226), (234, 131), (157, 167)
-PRLIMIT64 = (302, 261)
+PRLIMIT64, FCNTL = (302, 261), (72, 25)
+# asm-generic/fcntl.h, linux/fcntl.h: F_DUPFD to F_SETFL, and F_DUPFD_CLOEXEC.
+F_LOCKS, F_DUPFD_CLOEXEC = 5, 1030
 
 
 class _RulesetAttr(ctypes.Structure):
@@ -93,13 +97,23 @@ def close_files() -> bool:
     return _close_files(limits={"FSIZE": 0, "NOFILE": 0, "CPU": CPU_SECONDS, "DATA": MEMORY})  # files that are open stay so
 
 
-def close_files_around_program(*, program: Sequence[str], largest_file: int) -> bool:
+def close_files_around_program(*, program: Sequence[str], largest_file: int, parent: int) -> bool:
     """The same for a program about to be started here: of all files it may run and read only those of `program`, files or folders, and
-    none that it writes becomes larger than this many bytes. It ends when its parent does."""
+    none that it writes becomes larger than this many bytes. It ends when `parent` does, its parent's process id, or is gone already."""
     if sys.platform == "linux":
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it has died before that was asked for
+        os.kill(os.getpid(), signal.SIGKILL)
     limits = {"FSIZE": largest_file, "NOFILE": FILM_OPEN_FILES, "CPU": FILM_CPU_SECONDS, "DATA": FILM_MEMORY}
     return _close_files(limits=limits, program=program)
+
+
+def forbid_core_dumps() -> None:
+    """By the limit, which also holds in programs that are started: they are dumpable again. Linux takes 0 to be about files only; where
+    it hands dumps to a program (core(5)), as with systemd, the one limit that stops it is 1 (do_coredump() in fs/coredump.c), and that is
+    too small for a file as well. Where somebody has set 0 for good, it stays 0."""
+    most = 1 if sys.platform == "linux" and resource.getrlimit(resource.RLIMIT_CORE)[1] != 0 else 0
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _close_files(*, limits: dict[str, int], program: Sequence[str] = ()) -> bool:
@@ -107,7 +121,8 @@ def _close_files(*, limits: dict[str, int], program: Sequence[str] = ()) -> bool
         _prctl(PR_SET_DUMPABLE, 0)
         _prctl(PR_SET_NO_NEW_PRIVS, 1)
     closed = _landlock(program)
-    for what, most in {"CORE": 0, **limits}.items():
+    forbid_core_dumps()
+    for what, most in limits.items():
         # At the soft limit of CPU time it gets SIGXCPU, which tells why it ended; at the hard one SIGKILL, as from anybody.
         resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most + (what == "CPU")))
     return closed
@@ -175,6 +190,9 @@ def _filter(arch: int, *, column: int, program: bool) -> bytes:
     # Its own limits, which it can only lower.
     if program:
         code += [_op(EQUAL, PRLIMIT64[column], 0, 4), _op(LOAD, _argument(0)), _op(EQUAL, 0, 0, 1), allow, refuse]
+        # Descriptors and their flags, but no locks, owners, signals, leases or seals. The kernel looks at no more than the lower half.
+        code += [_op(EQUAL, FCNTL[column], 0, 5), _op(LOAD, _argument(1))]
+        code += [_op(EQUAL, F_DUPFD_CLOEXEC, 1, 0), _op(AT_LEAST, F_LOCKS, 1, 0), allow, refuse]
     # Names of threads and of memory.
     code += [_op(EQUAL, PRCTL[column], 0, 5), _op(LOAD, _argument(0))]
     code += [_op(EQUAL, PR_SET_NAME, 1, 0), _op(EQUAL, PR_SET_VMA, 0, 1), allow, refuse]

@@ -51,6 +51,7 @@ export default function upload(form) {
     add(event.dataTransfer.files);
   });
   board.onPause(() => (queue.paused ? queue.goOn() : queue.pause()));
+  board.onRetry((file) => queue.retry(file));
 
   // ---- staying ----
 

@@ -8,6 +8,7 @@ export default class Board {
   element;
   #words;
   #planned = 0;
+  #retry;
 
   constructor(element, words) {
     this.element = element;
@@ -16,6 +17,10 @@ export default class Board {
 
   onPause(toggle) {
     this.#part("pause").addEventListener("click", toggle);
+  }
+
+  onRetry(retry) {
+    this.#retry = retry;
   }
 
   draw(queue, watch) {
@@ -86,14 +91,19 @@ export default class Board {
     while (list.children.length > shown.length) list.lastChild.remove();
     while (list.children.length < shown.length) {
       const row = document.createElement("li");
-      row.append(document.createElement("bdi"), document.createElement("span"));
+      row.append(document.createElement("bdi"), document.createElement("span"), document.createElement("button"));
+      row.lastChild.className = "button small";
       list.append(row);
     }
     shown.forEach((file, i) => {
-      const [name, state] = list.children[i].children;
+      const [name, state, again] = list.children[i].children;
       list.children[i].dataset.state = file.state;
       name.textContent = file.name;
       state.textContent = this.#stateOf(file);
+      again.hidden = !(file.state === "refused" && file.canRetry);
+      again.onclick = () => this.#retry(file);
+      again.textContent = this.#say("try-again");
+      again.setAttribute("aria-label", `${again.textContent} ${file.name}`);
     });
     const more = named.length - shown.length;
     this.#write(this.#part("more"), more ? this.#say("more", { count: more }) : "");
@@ -120,9 +130,7 @@ export default class Board {
   }
 
   #listOfKinds(kinds) {
-    const said = kinds.map((kind) => this.#say("kind-" + kind));
-    const last = said.pop();
-    return said.length ? `${said.join(", ")} ${this.#say("and")} ${last}` : last;
+    return new Intl.ListFormat(document.documentElement.lang).format(kinds.map((kind) => this.#say("kind-" + kind)));
   }
 
   #write(element, text) {

@@ -1,10 +1,11 @@
 // What was chosen on this page and is sent, a few files at a time, in the order in which they were taken; it goes on for as long as it
-// takes. Each is {file, name, size, state, sent, reason, id, progress}: `sent` is in bytes, `progress` how much of a film is prepared, in
-// percent; state is one of queued, sending, retrying, received, ready, duplicate, refused.
+// takes. Each is {file, mark, name, size, state, sent, reason, id, progress, canRetry}: `sent` is in bytes, `progress` how much of a film is
+// prepared, in percent; state is one of queued, sending, retrying, received, ready, duplicate, refused.
 import { canBeRead, send } from "./sending.js";
 
 const AT_ONCE = 3; // keeps the line busy while the server answers for one of them
 const LONGEST_PAUSE = 30000; // milliseconds
+const BEGINNINGS = 3; // of a file that the server has forgotten again and again
 const TOLD = ["disk-full", "unreachable", "busy"]; // what the server is short of, and there is a sentence for
 const UNSENT = ["queued", "sending", "retrying"];
 
@@ -41,9 +42,27 @@ export default class Queue {
     const limit = Number(this.#form.dataset.fileLimit);
     for (const file of Array.from(chosen).sort(byTheRoll)) {
       const reason = file.size > limit ? "too-large" : file.size === 0 ? "empty" : "";
-      this.files.push({ file, name: file.name, size: file.size, state: reason ? "refused" : "queued", sent: 0, reason });
+      const mark = crypto.getRandomValues(new Uint32Array(4)).join("-");
+      this.files.push({ file, mark, name: file.name, size: file.size, state: reason ? "refused" : "queued", sent: 0, reason });
     }
     this.#start();
+  }
+
+  // What was on its way to becoming a photo and is none any more.
+  forget(file) {
+    this.files = this.files.filter((each) => each !== file);
+  }
+
+  // Have a file tried once more that was refused, and that the server still has.
+  async retry(file) {
+    const address = this.#form.dataset.retry.replace("PHOTO", file.id);
+    for (let tries = 0; tries < 2; tries++) {
+      const headers = { Accept: "application/json", "X-CSRFToken": this.#form.elements.csrf_token.value };
+      const answer = await fetch(address, { method: "POST", headers, redirect: "manual" }).catch(() => null);
+      if (answer?.type === "opaqueredirect") Object.assign(file, { state: "received", reason: "", canRetry: false });
+      if (file.state === "received" || !answer || !(await this.#renewToken())) break;
+    }
+    this.#changed();
   }
 
   pause() {
@@ -79,6 +98,7 @@ export default class Queue {
     const { signal } = this.#stop;
     let wait = 1000;
     let renewed = false;
+    let beginnings = 1;
     for (;;) {
       const before = file.sent;
       file.state = "sending";
@@ -87,6 +107,7 @@ export default class Queue {
       if (status && this.trouble !== "reload") this.trouble = "";
       if (photo) return settle(file, photo);
       if (anew) {
+        if (beginnings++ === BEGINNINGS) return settle(file, { state: "refused", reason: "not-sent" });
         file.sent = 0;
         continue;
       }
@@ -130,6 +151,7 @@ export default class Queue {
       album: this.#form.dataset.album,
       endpoint: new URL(this.#form.dataset.uploads, location.href).href,
       token: this.#form.elements.csrf_token.value,
+      mark: file.mark,
       signal,
       onProgress: (sent) => {
         if (last !== null) this.pace.add(sent - last); // the first word is how much was there already

@@ -23,7 +23,7 @@ function fetchLibrary() {
 
 // One attempt. Resolves to {status, body, photo, anew}: `photo` is what became of the file once all of it has arrived, status 0 a line
 // that broke, `anew` that the server has forgotten what it had. `onProgress` is told how many bytes have gone out.
-export async function send(file, { album, endpoint, token, signal, onProgress }) {
+export async function send(file, { album, endpoint, token, mark, signal, onProgress }) {
   let tus;
   try {
     tus = await fetchLibrary();
@@ -53,7 +53,7 @@ export async function send(file, { album, endpoint, token, signal, onProgress })
     const attempt = new tus.Upload(file, {
       chunkSize: PIECE,
       ...(begun ? { uploadUrl: begun } : { endpoint }), // never both: it would begin anew when the server is only busy
-      metadata: { filename: file.name },
+      metadata: { filename: file.name, mark }, // when the answer to its beginning is lost, it is begun again by the same mark
       headers: { Accept: "application/json", "X-CSRFToken": token },
       retryDelays: null, // the queue tries again
       storeFingerprintForResuming: false, // its own memory would keep names
@@ -68,7 +68,7 @@ export async function send(file, { album, endpoint, token, signal, onProgress })
       },
       onError: (error) => {
         const status = error.originalResponse ? error.originalResponse.getStatus() : 0;
-        const anew = [404, 410].includes(status) && error.originalRequest.getMethod() === "HEAD";
+        const anew = [404, 410].includes(status) && error.originalRequest.getMethod() !== "POST";
         if (anew) forget(key);
         end({ status, anew, body: error.originalResponse ? parsed(error.originalResponse.getBody()) : {} });
       },

@@ -2,6 +2,7 @@
 
 const ASK_EVERY = 1500; // milliseconds
 const SHOW_EVERY = 3000; // milliseconds between two looks at the page itself
+const ASKED_BY_NAME = 50; // photos in one question
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -14,6 +15,7 @@ export default class Watch {
   #shown; // how many ready photos the page knows of
   #shownAt = 0;
   #asking = false;
+  #unlisted = []; // photos that are not on their way any more: what has become of them is asked next
 
   constructor({ address, board, queue, changed }) {
     this.#address = address;
@@ -47,14 +49,19 @@ export default class Watch {
 
   async #ask() {
     const received = this.#queue.files.filter((file) => file.state === "received");
-    const answer = await fetch(this.#address, { headers: { Accept: "application/json" } });
+    const asked = this.#unlisted;
+    const address = this.#address + asked.map((id) => `&photo=${id}`).join("");
+    const answer = await fetch(address, { headers: { Accept: "application/json" } });
     if (answer.status === 404) this.#queue.trouble = "reload";
     if (!answer.ok) return;
     this.standing = await answer.json();
     const known = new Map(this.standing.photos.map((photo) => [photo.id, photo]));
+    this.#unlisted = [];
     for (const file of received) {
-      const { state, reason, progress } = known.get(file.id) || { state: "ready" }; // what is ready need not be listed
-      Object.assign(file, { state, reason, progress });
+      const found = known.get(file.id);
+      if (found) Object.assign(file, { state: found.state, reason: found.reason, progress: found.progress, canRetry: found.can_retry });
+      else if (asked.includes(file.id)) this.#queue.forget(file); // it was deleted, or is the moving half of a Live Photo
+      else if (this.#unlisted.length < ASKED_BY_NAME) this.#unlisted.push(file.id);
     }
     this.#changed();
     if (performance.now() - this.#shownAt > SHOW_EVERY) await this.#showNew();
