@@ -98,7 +98,7 @@ class Settings:
             mail_from=mail_from,
             quiet_hours=_quiet_hours(env.get("KINFOLD_QUIET_HOURS") or "21-8"),
             push=_yes(env, "KINFOLD_PUSH"),
-            push_services=tuple((env.get("KINFOLD_PUSH_SERVICES") or "").lower().split()),
+            push_services=_hosts(env, "KINFOLD_PUSH_SERVICES"),
             check_command=env.get("KINFOLD_CHECK_COMMAND") or "",
             development=_yes(env, "KINFOLD_DEVELOPMENT"),
         )
@@ -137,6 +137,17 @@ def _yes(env: Mapping[str, str], name: str) -> bool:
     if text not in ("", "yes", "no"):
         raise WrongSetting(f"{name} is {text!r}; it can be 'yes' or 'no'.")
     return text == "yes"
+
+
+def _hosts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names, or `*.` and the name that they are under."""
+    hosts = tuple((env.get(name) or "").lower().split())
+    for host in hosts:
+        if not re.fullmatch(r"(\*\.)?([a-z0-9-]+\.)+[a-z][a-z0-9-]*", host):
+            raise WrongSetting(
+                f"{name} has {host!r} in it; it needs names of hosts, such as push.example.org or *.push.example.org."
+            )
+    return hosts
 
 
 def _quiet_hours(text: str) -> tuple[int, int]:

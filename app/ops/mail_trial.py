@@ -1,6 +1,7 @@
 """`flask mail-test`: whether mail goes out as the settings say, and what the server says if it does not."""
 
 import click
+from flask.cli import with_appcontext
 
 from app.ids import new_id
 from app.mail.message import build
@@ -11,6 +12,7 @@ from app.ops.console import the_house
 
 @click.command("mail-test")
 @click.argument("address")
+@with_appcontext
 def mail_test(address: str) -> None:
     """Send one mail to this address, by the server that KINFOLD_SMTP_URL names."""
     house = the_house()

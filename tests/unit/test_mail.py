@@ -197,5 +197,13 @@ def test_mail_needs_an_address_that_it_comes_from(sender: str) -> None:
         Settings.from_env({"KINFOLD_SMTP_URL": "smtp://localhost", "KINFOLD_MAIL_FROM": sender})
 
 
+@pytest.mark.parametrize("services", ["https://push.example.org", "*", "*.", "push.example.org:443", "127.0.0.1", "localhost"])
+def test_push_goes_to_hosts_that_have_a_name(services: str) -> None:
+    with pytest.raises(WrongSetting, match="KINFOLD_PUSH_SERVICES"):
+        Settings.from_env({"KINFOLD_PUSH_SERVICES": services})
+    named = Settings.from_env({"KINFOLD_PUSH_SERVICES": "push.example.org *.push.example.net"})
+    assert named.push_services == ("push.example.org", "*.push.example.net")
+
+
 def test_without_a_mail_server_there_is_no_mail() -> None:
     assert open_mail(Settings.from_env({})) is None

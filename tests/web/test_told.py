@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 
+from app import create_app
 from app.activity import service as activity
 from app.activity.models import ActivityKind
 from app.clock import HandClock
@@ -337,13 +338,20 @@ def test_an_address_that_is_refused_for_good_gets_no_more_and_anna_is_told(
     assert len(post.messages) == 1, "and no bounce is answered by another mail"
 
 
-def test_a_guest_is_written_to_in_their_language(cast: Family, house: House, post: Post, clock: HandClock) -> None:
-    write_to(cast, "Rose", language="ar")
+@pytest.mark.parametrize(
+    ("language", "begins", "day"),
+    [("de", '<html lang="de" dir="ltr">', "30. November"), ("ar", '<html lang="ar" dir="rtl">', "نوفمبر")],
+)
+def test_a_guest_is_written_to_in_their_language(
+    cast: Family, house: House, post: Post, clock: HandClock, language: str, begins: str, day: str
+) -> None:
+    write_to(cast, "Rose", language=language)
     adds(cast)
     minute(house, clock, 5 * MINUTE)
     (message,) = (message for message in post.messages if message["To"] == "rose@example.org")
-    assert message["Content-Language"] == "ar"
-    assert '<html lang="ar" dir="rtl">' in parts(message)[1]
+    assert message["Content-Language"] == language
+    text, html = parts(message)
+    assert begins in html and day in text and day in html
 
 
 # --- members ----------------------------------------------------------------------------------------------------------
@@ -545,3 +553,19 @@ def test_who_was_deleted_leaves_nothing_to_tell(cast: Family, digest: EmailMessa
     assert all_rows(cast.house.database, without=SEEN)["link"] == [
         row for row in all_rows(cast.house.database, without=SEEN)["link"] if rose not in row
     ]
+
+
+# --- whoever runs the server ------------------------------------------------------------------------------------------
+
+
+def test_the_mail_server_is_tried_out_by_a_command(app: Any, post: Post, make_house: Callable[..., House]) -> None:
+    def type_it(where: Any) -> Any:
+        return where.test_cli_runner().invoke(args=["mail-test", "marta@kinfold.test"])
+
+    assert "has taken a mail from photos@kinfold.test" in type_it(app).output
+    assert post.messages[-1]["Subject"] == "Mail from Kinfold arrives"
+    post.no = "550 5.7.1 Not you"
+    failed = type_it(app)
+    assert failed.exit_code == 1 and "did not take it (refused 550)" in failed.output
+    off = make_house()
+    assert "KINFOLD_SMTP_URL is not set" in type_it(create_app(off.settings, off)).output
