@@ -106,8 +106,7 @@ function open(grid, links, index) {
   history.pushState(null, "", links[index].href);
   addEventListener("popstate", leave);
   pswp.on("change", () => history.replaceState(null, "", current().href));
-  const shown = () => document.dispatchEvent(new CustomEvent("kinfold:shown", { detail: current().closest(".tile").id.slice("photo-".length) }));
-  pswp.on("change", shown); // seen.js notes it
+  pswp.on("change", () => document.dispatchEvent(new CustomEvent("kinfold:shown", { detail: current().href }))); // seen.js notes it
   pswp.on("close", () => current().scrollIntoView({ block: "nearest" }));
   pswp.on("destroy", () => {
     removeEventListener("popstate", leave);

@@ -1,4 +1,4 @@
-// Tells the server which photos were shown full screen, some at a time. lightbox.js says "kinfold:shown" with the photo's id.
+// Tells the server which photos were shown full screen, some at a time. Who shows one says "kinfold:shown" with the address of its page.
 const PAUSE = 4000; // milliseconds that photos are gathered for
 
 export default function seen(form) {
@@ -15,7 +15,7 @@ export default function seen(form) {
 
   document.addEventListener("kinfold:shown", (event) => {
     if (!shown.size) setTimeout(send, PAUSE);
-    shown.add(event.detail);
+    shown.add(event.detail.split(/[?#]/)[0].split("/").pop());
   });
   document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") send(); });
   addEventListener("pagehide", send);
