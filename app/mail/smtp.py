@@ -5,14 +5,18 @@ The envelope's sender is our own address, so what comes back goes to whoever run
 
 import smtplib
 import ssl
+import time
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 from app.config import Settings, is_private
 from app.mail.port import AddressRefused, Mail, MailFailed
 
-PATIENCE = 20.0
+PATIENCE = 10.0
 """Seconds that we wait for each answer."""
+
+AWAY = 60.0
+"""Seconds for which a server that did not answer is left alone: photos must not wait for each mail that it keeps us with."""
 
 _POLICY = "5.7."
 """RFC 3463: it is us whom the server does not let through, and not the person who can't be reached."""
@@ -29,8 +33,11 @@ class SmtpMail:
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._sender = sender
         self._context = context or ssl.create_default_context()
+        self._away_until = 0.0
 
     def send(self, message: EmailMessage) -> None:
+        if time.monotonic() < self._away_until:
+            raise MailFailed("away a moment ago")
         try:
             with self._connect() as server:
                 server.sendmail(self._sender, [message["To"].addresses[0].addr_spec], message.as_bytes())
@@ -42,6 +49,7 @@ class SmtpMail:
         except smtplib.SMTPResponseException as refused:
             raise MailFailed(f"{type(refused).__name__} {refused.smtp_code}") from None
         except (smtplib.SMTPException, OSError) as error:
+            self._away_until = time.monotonic() + AWAY
             raise MailFailed(type(error).__name__) from None
 
     def _connect(self) -> smtplib.SMTP:

@@ -174,9 +174,16 @@ def test_only_an_address_that_does_not_work_is_refused_for_good(answer: str, for
             assert failed.value.reason == f"refused {answer[:3]}", "no name and no address"
 
 
-def test_a_server_that_is_away_is_a_failure_for_now() -> None:
-    with pytest.raises(MailFailed, match="ConnectionRefusedError"):
-        send(f"smtp://127.0.0.1:{free_port()}")
+def test_a_server_that_is_away_is_a_failure_for_now_and_left_alone_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    mail = SmtpMail(f"smtp://127.0.0.1:{free_port()}", sender="photos@kinfold.test")
+    message = build(letter(), sender="photos@kinfold.test", identifier="abc", at=AT)
+    said = []
+    for now in (1000, 1001, 1059, 1061):
+        monkeypatch.setattr("app.mail.smtp.time.monotonic", lambda now=now: float(now))
+        with pytest.raises(MailFailed) as failed:
+            mail.send(message)
+        said.append(failed.value.reason)
+    assert said == ["ConnectionRefusedError", "away a moment ago", "away a moment ago", "ConnectionRefusedError"]
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
