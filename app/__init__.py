@@ -14,6 +14,7 @@ from app.house import House, open_house
 from app.ingest import tus as tus_pages
 from app.ingest import views as ingest_pages
 from app.media import views as media_pages
+from app.notifications import views as notifications_pages
 from app.ops import commands, metrics
 from app.rights import views as rights_pages
 from app.security.permissions import Asks
@@ -48,6 +49,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         tus_pages,
         sharing_pages,
         answers_pages,
+        notifications_pages,
         viewing_pages,
         rights_pages,
     ):

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +71,8 @@ class Settings:
         log = env.get("KINFOLD_LOG") or cls.log
         if log not in ("plain", "json"):
             raise WrongSetting(f"KINFOLD_LOG is {log!r}; it can be 'plain' or 'json'.")
+        smtp_url, mail_from = secret_setting(env, "KINFOLD_SMTP_URL"), env.get("KINFOLD_MAIL_FROM") or ""
+        _check_mail(smtp_url, mail_from)
         return cls(
             data=data,
             host=host,
@@ -91,11 +94,11 @@ class Settings:
             language=env.get("KINFOLD_LANGUAGE") or cls.language,
             phones=_number(env, "KINFOLD_PHONES", cls.phones, least=1, most=20),
             guest_quota=_size(env, "KINFOLD_GUEST_QUOTA", cls.guest_quota),
-            smtp_url=secret_setting(env, "KINFOLD_SMTP_URL"),
-            mail_from=env.get("KINFOLD_MAIL_FROM") or "",
+            smtp_url=smtp_url,
+            mail_from=mail_from,
             quiet_hours=_quiet_hours(env.get("KINFOLD_QUIET_HOURS") or "21-8"),
             push=_yes(env, "KINFOLD_PUSH"),
-            push_services=tuple((env.get("KINFOLD_PUSH_SERVICES") or "").lower().split()),
+            push_services=_hosts(env, "KINFOLD_PUSH_SERVICES"),
             check_command=env.get("KINFOLD_CHECK_COMMAND") or "",
             development=_yes(env, "KINFOLD_DEVELOPMENT"),
         )
@@ -134,6 +137,17 @@ def _yes(env: Mapping[str, str], name: str) -> bool:
     if text not in ("", "yes", "no"):
         raise WrongSetting(f"{name} is {text!r}; it can be 'yes' or 'no'.")
     return text == "yes"
+
+
+def _hosts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Host names, or `*.` and the name that they are under."""
+    hosts = tuple((env.get(name) or "").lower().split())
+    for host in hosts:
+        if not re.fullmatch(r"(\*\.)?([a-z0-9-]+\.)+[a-z][a-z0-9-]*", host):
+            raise WrongSetting(
+                f"{name} has {host!r} in it; it needs names of hosts, such as push.example.org or *.push.example.org."
+            )
+    return hosts
 
 
 def _quiet_hours(text: str) -> tuple[int, int]:
@@ -187,14 +201,35 @@ def _check_base_url(base_url: str) -> None:
         or parts.username
     ):
         raise WrongSetting(f"KINFOLD_BASE_URL is {base_url!r}; it needs to look like https://photos.example.org, without a path.")
-    if parts.scheme == "http" and not _is_private(parts.hostname):
+    if parts.scheme == "http" and not is_private(parts.hostname):
         raise WrongSetting(
             f"KINFOLD_BASE_URL is {base_url!r}. Plain http is only for this machine and the home network; "
             "give it an https address before others open it."
         )
 
 
-def _is_private(host: str) -> bool:
+def _check_mail(smtp_url: str | None, mail_from: str) -> None:
+    if smtp_url is None:
+        return
+    try:
+        parts = urlsplit(smtp_url)
+        understood = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.path in ("", "/") and parts.port != 0
+    except ValueError:
+        understood = False
+    if not understood:
+        raise WrongSetting(
+            "KINFOLD_SMTP_URL needs to look like smtp://user:password@mail.example.org:587, or smtps://... Write special characters in "
+            "the password as %40. Unset it to send no mail."
+        )
+    if not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", mail_from):
+        raise WrongSetting(
+            f"KINFOLD_MAIL_FROM is {mail_from!r}; it needs the address that mail comes from, such as photos@example.org. What can't be "
+            "delivered comes back to it."
+        )
+
+
+def is_private(host: str) -> bool:
+    """Whether a host is this machine or in the home network, as far as its name tells."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -1,4 +1,4 @@
-"""Everything a request or a job may need, put together once: settings, database, storage, keys, jobs, clock."""
+"""Everything a request or a job may need, put together once: settings, database, storage, keys, jobs, mail, clock."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,8 @@ from app.errors import WrongSetting
 from app.instance import Keys, hold_master_key, is_new, open_keys
 from app.jobs.engine import EngineJobs
 from app.jobs.port import Jobs
+from app.mail.port import Mail
+from app.mail.smtp import open_mail
 from app.security.passwords import Passwords
 from app.security.sealing import MasterKey
 from app.security.tokens import Tokens
@@ -27,6 +29,8 @@ class House:
     keys: Keys
     passwords: Passwords
     jobs: Jobs
+    mail: Mail | None = None
+    """None: nobody is told anything by mail."""
 
     @property
     def tokens(self) -> Tokens:
@@ -54,6 +58,7 @@ def open_house(settings: Settings, *, clock: Clock | None = None) -> House:
         keys=keys,
         passwords=Passwords(),
         jobs=EngineJobs(database),
+        mail=open_mail(settings),
     )
 
 

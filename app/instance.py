@@ -25,7 +25,7 @@ from app.clock import Clock
 from app.config import Settings
 from app.db import Base, Database
 from app.errors import WrongSetting
-from app.security.sealing import MasterKey
+from app.security.sealing import MasterKey, SealBroken
 from app.security.tokens import Tokens
 
 
@@ -134,6 +134,25 @@ def sealing_key(session: Session, master: MasterKey) -> MasterKey:
     every node has, also while they are started again one after another. Until the transaction ends no change of the key begins, so that
     none overlooks the new album. Raises `SealBroken` on a node that has only a key from before."""
     return master.sealing_as(session.scalars(sa.select(Instance.master_check).with_for_update(read=True)).one())
+
+
+PUSH_KEY = "push"
+
+
+def push_key(session: Session, master: MasterKey) -> bytes | None:
+    """What push messages are signed with: 32 bytes, the private number of a P-256 key. None before it is made, and where it was sealed by a
+    master key that is lost: then another is made, and browsers ask to be told anew."""
+    sealed = session.scalars(sa.select(Instance.sealed_push_key)).one()
+    with suppress(SealBroken):
+        return None if sealed is None else master.open_key(PUSH_KEY, sealed)
+    return None
+
+
+def keep_push_key(session: Session, master: MasterKey, key: bytes) -> None:
+    """Keep that key, sealed as new albums are, unless another worker was faster."""
+    sealing = sealing_key(session, master)
+    if push_key(session, master) is None:
+        session.execute(sa.update(Instance).values(sealed_push_key=sealing.seal_key(PUSH_KEY, key)))
 
 
 def note_time(session: Session, *, clock: Clock) -> None:

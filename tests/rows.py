@@ -9,14 +9,15 @@ from app.models import Base
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
-SEEN = {"last_seen_at", "unused_after", "visited_at", "new_since"}
-"""Columns in which a visit is noted, at most once an hour."""
+SEEN = {"last_seen_at", "unused_after", "visited_at", "new_since", "seen"}
+"""Where a visit is noted, at most once an hour: four columns, and once a day for each photo a table."""
 
 
 def all_rows(database: Database, *, without: frozenset[str] | set[str] = frozenset()) -> Rows:
-    """Every row of every table of ours, but for some columns."""
+    """Every row of every table of ours, but for some columns and tables."""
     with database.engine.connect() as connection:
         return {
             name: sorted(map(tuple, connection.execute(sa.select(*(c for c in table.c if c.name not in without)))), key=repr)
             for name, table in Base.metadata.tables.items()
+            if name not in without
         }

@@ -2,7 +2,7 @@
 
 from wtforms import BooleanField, EmailField, HiddenField, PasswordField
 
-from app.web.forms import KinfoldForm, at_most, needed
+from app.web.forms import KinfoldForm, LanguageField, at_most, needed
 
 
 class SignInForm(KinfoldForm):
@@ -21,6 +21,13 @@ class ConfirmedForm(KinfoldForm):
 class ChangePasswordForm(KinfoldForm):
     current = PasswordField(validators=[needed("password-missing")])
     password = PasswordField(validators=[needed("password-missing")])
+
+
+class ToldForm(KinfoldForm):
+    """Whether a member is told by mail what happens, and the language that they read."""
+
+    wants_mail = BooleanField()
+    language = LanguageField()
 
 
 class ResetForm(KinfoldForm):

@@ -13,7 +13,7 @@ from flask_login import LoginManager, UserMixin
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.accounts import rules, service
-from app.accounts.forms import ChangePasswordForm, ConfirmedForm, ResetForm, SignInForm
+from app.accounts.forms import ChangePasswordForm, ConfirmedForm, ResetForm, SignInForm, ToldForm
 from app.accounts.models import Account, AddressKind, OneTimeAddress
 from app.activity import service as activity
 from app.errors import NotVisible, Refused
@@ -143,6 +143,18 @@ def change_password() -> BaseResponse | tuple[str, int]:
     return enter(mine, stay=True, to=url_for(".account", changed="password"))
 
 
+@pages.post("/account/told")
+@allow(Action.KEEP_ACCOUNT)
+def told() -> BaseResponse:
+    """How this member is told of what happens."""
+    form = ToldForm()
+    if not form.validate():
+        raise Refused(form.first_error)
+    mine = service.get_account(session(), member())
+    mine.wants_mail, mine.language = form.wants_mail.data, form.language.data
+    return redirect(url_for(".account"), 303)
+
+
 @pages.post("/account/sign-out-everywhere")
 @allow(Action.KEEP_ACCOUNT)
 def sign_out_everywhere() -> BaseResponse:
@@ -232,9 +244,12 @@ def _tap(token: str) -> bytes:
 
 def _account_page(form: ChangePasswordForm) -> str:
     sessions = service.list_sessions(session(), member(), at=house().clock.now())
+    mine = service.get_account(session(), member())
     return render_template(
         "accounts/account.html",
         form=form,
+        told_form=ToldForm(formdata=None, wants_mail=mine.wants_mail, language=mine.language or ""),
+        sends_mail=house().settings.smtp_url is not None,
         changed=request.args.get("changed") == "password",
         sessions=[
             {

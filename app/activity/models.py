@@ -46,6 +46,8 @@ class ActivityKind(StrEnum):
     NEW_PHONE_REFUSED = "new-phone-refused"
     PHOTO_REPORTED = "photo-reported"
     PHOTO_HELD = "photo-held"
+    MAIL_ENDED = "mail-ended"
+    MAIL_REFUSED = "mail-refused"
 
 
 class Activity(Base):

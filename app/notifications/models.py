@@ -22,11 +22,14 @@ class NotificationKind(StrEnum):
     NEW_PHONE_ASKS = "new-phone-asks"
     MORE_TIME_ASKED = "more-time-asked"
     PHOTO_REPORTED = "photo-reported"
+    MAIL_REFUSED = "mail-refused"
 
 
 class Notification(Base):
     """One thing to tell one person, a member or a guest, or with neither whoever runs the server (`KINFOLD_CONTACT`). It names rows and
-    holds no words: they are found when it is sent. `activity_id` is what it tells of; the same is never told to the same person twice."""
+    holds no words: they are found when it is sent. `activity_id` is what it tells of; the same is never told to the same person twice.
+
+    Whoever takes it to send it counts the attempt and moves `due_at` first, so that a worker that dies tells nobody the same for ever."""
 
     __tablename__ = "notification"
     __table_args__ = (

@@ -19,7 +19,7 @@ from app.albums.models import Album
 from app.config import Settings
 from app.db import Database
 from app.house import House
-from app.instance import Instance
+from app.instance import PUSH_KEY, Instance, push_key
 from app.ops.console import the_house
 from app.ops.keyfiles import MASTER, SECRET, key_texts, nobody_holds, write_key
 from app.security.sealing import MasterKey, SealBroken
@@ -64,6 +64,9 @@ def rewrap(database: Database, master_text: str) -> int:
                 wrapped = master.rewrap_album(album.id, album.wrapped_key)
                 session.execute(sa.update(Album).where(Album.id == album.id).values(wrapped_key=wrapped))
                 done += 1
+        key = push_key(session, master)
+        if key is not None:
+            session.execute(sa.update(Instance).values(sealed_push_key=newest.seal_key(PUSH_KEY, key)))
     return done
 
 

@@ -12,6 +12,7 @@ from app.accounts import service as accounts
 from app.activity import service as activity
 from app.albums import jobs as albums
 from app.answers import jobs as answers
+from app.answers import seen
 from app.groups import service as groups
 from app.house import House
 from app.ingest import jobs as ingest
@@ -22,11 +23,15 @@ from app.jobs.engine import ExecutorLost, run_worker
 from app.jobs.executors import show_at_work
 from app.jobs.port import Handler
 from app.media import jobs as media
+from app.notifications import jobs as notifications
+from app.notifications import push
+from app.notifications import service as told
 from app.ops.backup.reading import tidy_scratch
 from app.ops.exposure import watch
 from app.ops.journal import Journal
 from app.rights import jobs as rights
 from app.sharing import service as sharing
+from app.web.i18n import local
 
 log = logging.getLogger("kinfold.worker")
 
@@ -41,6 +46,7 @@ def handlers(
         **ingest.handlers(house, decoder, stop, in_hand),
         **answers.handlers(house, decoder, stop),
         **albums.handlers(house),
+        **notifications.handlers(house),
     }
 
 
@@ -54,6 +60,8 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
         "drop old uploads": lambda: ingest.drop_old_uploads(house),
         "drop expired uploads": lambda: ingest.drop_expired_uploads(house),
         "enqueue forgotten removals": lambda: albums.enqueue_forgotten_removals(house),
+        "make the key for push": lambda: push.make_key(house),
+        "look for news": lambda: notifications.look_for_news(house),
         "flatten the database": house.database.flatten,
         "vacuum after deleting": rights.Vacuum(house),
         "tidy up after restores and checks": lambda: tidy_scratch(house.settings, house.database),
@@ -91,6 +99,8 @@ def _end_what_is_over(house: House) -> None:
         accounts.forget_ended(session, at=at)
         groups.forget_ended(session, at=at)
         activity.forget_old(session, at=at)
+        told.forget_old(session, at=at)
+        seen.forget_old(session, today=local(at).date())
 
 
 def _tidy_incoming(house: House) -> None:

@@ -17,6 +17,7 @@ from app.activity import service as activity
 from app.activity.models import Activity, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, remove_objects, titles_of
+from app.answers import seen
 from app.answers import service as answers
 from app.answers.service import Answers, Said
 from app.errors import Refused
@@ -112,7 +113,12 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     grants = sharing.list_grants(session, guest=guest, master=master)
     noted = session.scalars(sa.select(Activity).where(Activity.guest_id == guest.id).order_by(Activity.at, Activity.id)).all()
     added = session.scalars(sa.select(Photo).where(Photo.guest_id == guest.id).order_by(Photo.created_at, Photo.id)).all()
-    wanted = {each.album_id for each in noted if each.album_id} | {photo.album_id for photo in added}
+    looks = seen.days_of(session, guest=guest.id)
+    wanted = (
+        {each.album_id for each in noted if each.album_id}
+        | {photo.album_id for photo in added}
+        | {album for _, _, album in looks}
+    )
     titles = titles_of(session, viewer, albums=wanted, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
     devices = session.scalars(
@@ -120,6 +126,10 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     )
     return {
         "name": guest.name,
+        "email": guest.email,
+        "mail_ended": _moment(guest.mail_ended_at),
+        "last_mail": _moment(guest.mailed_at),
+        "language": guest.language,
         "added": guest.created_at.isoformat(),
         "added_by": members.get(guest.created_by),
         "forgotten": sharing.forgotten_at(guest, [grant for grant, _ in grants]).isoformat(),
@@ -129,6 +139,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
                 "made": link.created_at.isoformat(),
                 "made_by": members.get(link.created_by),
                 "until": link.expires_at.isoformat(),
+                "kind": link.kind.value,
                 "state": sharing.state_of_link(link, at).value,
                 "ended": _moment(link.revoked_at or link.replaced_at or link.ended_at),
                 "lets_in": link.places,
@@ -153,6 +164,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
         "photos_added": [
             {"album": titles.get(photo.album_id), "photo": photo.number, "at": photo.created_at.isoformat()} for photo in added
         ],
+        "looked_at": [{"day": day.isoformat(), "photo": photo, "album": titles.get(album)} for day, photo, album in looks],
         "happened": [
             {
                 "at": each.at.isoformat(),

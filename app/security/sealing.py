@@ -57,7 +57,7 @@ class SealBroken(KinfoldError):
 
 
 class MasterKey:
-    """The one key of an instance. It opens album keys, and nothing else.
+    """The one key of an instance. It opens album keys and the few other keys of the instance, and nothing else.
 
     While it is being changed it stands for several, the newest first: that one seals, and what any of them sealed opens. New albums are
     sealed by the one that `sealing_as` picks, because there may be nodes that do not know the newest yet.
@@ -98,6 +98,14 @@ class MasterKey:
         """The same album key, wrapped by the newest master key. Raises `SealBroken`."""
         return _seal(self._wrapping, self._open_album(album_id, wrapped), _places("album key", album_id))
 
+    def seal_key(self, name: str, key: bytes) -> bytes:
+        """Another key of this instance, such as the one that signs push messages, sealed for its row."""
+        return _seal(self._wrapping, _checked(key), _places("instance key", name))
+
+    def open_key(self, name: str, sealed: bytes) -> bytes:
+        """What `seal_key` sealed under this name. Raises `SealBroken`."""
+        return self._open_with_any(sealed, _places("instance key", name))
+
     def check_value(self) -> bytes:
         """What to store to recognise this key later; it does not help to find the key."""
         return VERSION + _derive(self._key, "master key check")
@@ -115,10 +123,12 @@ class MasterKey:
         raise SealBroken
 
     def _open_album(self, album_id: str, wrapped: bytes) -> bytes:
-        places = _places("album key", album_id)
+        return self._open_with_any(wrapped, _places("album key", album_id))
+
+    def _open_with_any(self, sealed: bytes, places: bytes) -> bytes:
         for cipher in (self._wrapping, *self._older_wrapping):
             with suppress(SealBroken):
-                return _open(cipher, wrapped, places)
+                return _open(cipher, sealed, places)
         raise SealBroken
 
     @cached_property

@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     JOIN = "join"
     MEDIA = "media"
     KNOWN_BROWSER = "known-browser"
+    NO_MORE_MAIL = "no-more-mail"
 
 
 @dataclass(frozen=True)

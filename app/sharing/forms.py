@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from wtforms import BooleanField, SelectMultipleField, StringField
+from wtforms import BooleanField, EmailField, SelectMultipleField, StringField
+from wtforms.validators import ValidationError
 
 from app.accounts.forms import ConfirmedForm
 from app.errors import Refused
+from app.mail.message import mailable
 from app.sharing import rules
-from app.web.forms import KinfoldForm, LineField, at_most, needed
+from app.web.forms import KinfoldForm, LanguageField, LineField, at_most, needed
 
 NO = (False, "false", "", "0", "no", "off")
 
@@ -58,7 +60,19 @@ class GiveForm(PeriodForm):
 
 
 class GuestForm(KinfoldForm):
+    """Who somebody is, where they are told of new photos if they want that, and what they read."""
+
     name = LineField(validators=[needed("name-missing"), at_most(100, "name-too-long")])
+    email = EmailField()
+    language = LanguageField()
+
+    def validate_email(self, field: Any) -> None:
+        """None when there is none."""
+        typed = (field.data or "").strip()
+        field.data = mailable(typed) if typed else None
+        if typed and field.data is None:
+            field.data = typed
+            raise ValidationError("email-wrong")
 
 
 class RemoveMemberForm(ConfirmedForm):

@@ -23,6 +23,9 @@ DEVICE_LASTS = timedelta(days=365)
 
 VISIT = timedelta(hours=1)
 """A guest who comes back to an album after that long begins another visit."""
+MAIL_LINK_LASTS = timedelta(days=7)
+MAIL_LINK_KEPT = timedelta(days=90)
+"""A link in a mail is good for so long, and still leads a phone that is let in already to its photos for so long."""
 
 FORGOTTEN_AFTER = timedelta(days=90)
 """How long a person's name is kept when nothing is shared with them any more."""

@@ -25,7 +25,7 @@ from app.security.sealing import MasterKey
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
 from app.security.viewer import Device, Member, Nobody, Viewer
 from app.sharing import rules
-from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
+from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link, LinkKind
 from app.sharing.rules import GrantState, LinkState, Sight
 
 OfGuest = TypeVar("OfGuest", Grant, Link, DeviceRow)
@@ -52,6 +52,15 @@ class Shared:
     grant: Grant
     link: Link
     token: str
+
+
+@dataclass(frozen=True)
+class MailLink:
+    """A link for a mail: the id of its row, its token (told this once), and until when it is good."""
+
+    id: str
+    token: str
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -124,9 +133,19 @@ def get_guest(session: Session, viewer: Member, *, guest: str) -> Guest:
     return found
 
 
-def add_guest(session: Session, viewer: Member, *, name: str, at: datetime) -> Guest:
+def add_guest(
+    session: Session, viewer: Member, *, name: str, email: str | None = None, language: str | None = None, at: datetime
+) -> Guest:
     """A new person, who may see nothing yet."""
-    guest = Guest(group_id=viewer.group, name=name, created_at=at, created_by=viewer.id, shared_at=at)
+    guest = Guest(
+        group_id=viewer.group,
+        name=name,
+        email=email,
+        language=language,
+        created_at=at,
+        created_by=viewer.id,
+        shared_at=at,
+    )
     session.add(guest)
     session.flush()
     return guest
@@ -273,7 +292,7 @@ def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) ->
 def one_more(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
     """Let one more phone in by this link. Raises `Refused` when it lets nobody in any more."""
     found = _of_group(session, viewer, Link, link)
-    if state_of_link(found, at) not in (LinkState.LIVE, LinkState.FULL):
+    if found.kind is not LinkKind.SENT or state_of_link(found, at) not in (LinkState.LIVE, LinkState.FULL):
         raise Refused("link-ended")
     found.places = max(found.places, found.used) + 1
     return found
@@ -333,9 +352,48 @@ def end_made(
             revoke_link(session, viewer, link=link.id, at=at)
 
 
-def rename_guest(guest: Guest, *, name: str) -> None:
-    """Another name for the same person."""
-    guest.name = name
+def change_guest(guest: Guest, *, name: str, email: str | None, language: str | None) -> None:
+    """Another name, address or language for the same person. At another address they have not said yet that they want no mail."""
+    guest.name, guest.language = name, language
+    if guest.email != email:
+        guest.email, guest.mail_ended_at = email, None
+
+
+def end_mail(session: Session, *, guest: str, at: datetime) -> None:
+    """A guest wants no more mail. Said twice, it is the same. Raises `NotVisible` when they were deleted."""
+    found = session.get(Guest, guest)
+    if found is None:
+        raise NotVisible
+    if found.mail_ended_at is None:
+        found.mail_ended_at = at
+        activity.record_guest(session, ActivityKind.MAIL_ENDED, group=found.group_id, guest=found.id, at=at)
+
+
+def mail_again(guest: Guest) -> None:
+    """They have asked a member to be told by mail again, or their address works again."""
+    guest.mail_ended_at = None
+
+
+def make_mail_link(session: Session, *, guest: Guest, tokens: Tokens, at: datetime) -> MailLink | None:
+    """A link for a mail that we send by ourselves. It has no places, so it lets nobody new in, and it is never good for longer than
+    what the guest may see. None when they see nothing now."""
+    session.execute(
+        sa.delete(Link).where(Link.guest_id == guest.id, Link.kind == LinkKind.MAIL, Link.expires_at <= at - rules.MAIL_LINK_KEPT)
+    )
+    last = sa.func.max(Grant.expires_at, type_=Grant.expires_at.type)
+    seen_until = session.scalar(sa.select(last).where(Grant.guest_id == guest.id, *live_grant(at)))
+    if seen_until is None:
+        return None
+    issued, until = tokens.issue(Purpose.LINK), min(seen_until, at + rules.MAIL_LINK_LASTS)
+    link = Link(guest_id=guest.id, kind=LinkKind.MAIL, digest=issued.digest, places=0, used=0, created_at=at, expires_at=until)
+    session.add(link)
+    session.flush()
+    return MailLink(link.id, issued.value, until)
+
+
+def drop_mail_link(session: Session, *, link: str) -> None:
+    """The mail was never sent."""
+    session.execute(sa.delete(Link).where(Link.id == link, Link.kind == LinkKind.MAIL))
 
 
 def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
@@ -357,10 +415,11 @@ def list_grants(session: Session, *, guest: Guest, master: MasterKey) -> list[tu
     return [(grant, open_album(grant.album, master=master)) for grant in grants]
 
 
-def list_links(session: Session, *, guest: Guest) -> Sequence[Link]:
-    """A person's links that a member has not ended, the newest first."""
+def list_links(session: Session, *, guest: Guest, at: datetime) -> Sequence[Link]:
+    """A person's links that a member has not ended, the newest first; of those in mails the ones that are good."""
+    own = sa.or_(Link.kind != LinkKind.MAIL, sa.and_(*live_link(at)))
     return session.scalars(
-        sa.select(Link).where(Link.guest_id == guest.id, Link.revoked_at.is_(None)).order_by(Link.created_at.desc(), Link.id)
+        sa.select(Link).where(Link.guest_id == guest.id, Link.revoked_at.is_(None), own).order_by(Link.created_at.desc(), Link.id)
     ).all()
 
 
@@ -536,6 +595,7 @@ def enrol(
     ).one_or_none()
     if taken is None:
         return None
+    known = session.scalars(sa.select(DeviceRow.id).where(DeviceRow.guest_id == link.guest_id).limit(1)).one_or_none()
     if cookie is None:
         issued = new_cookie()
     else:
@@ -554,7 +614,8 @@ def enrol(
             expires_at=at + rules.DEVICE_LASTS,
         )
     )
-    activity.record_guest(session, ActivityKind.DEVICE_LET_IN, group=link.guest.group_id, guest=link.guest_id, at=at)
+    kind = ActivityKind.FIRST_OPENED if known is None else ActivityKind.DEVICE_LET_IN
+    activity.record_guest(session, kind, group=link.guest.group_id, guest=link.guest_id, at=at)
     session.flush()
     return issued
 

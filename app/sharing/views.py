@@ -22,7 +22,7 @@ from app.security.tokens import cookie_digest
 from app.security.viewer import Device, Member, Viewer
 from app.sharing import rules, service
 from app.sharing.forms import GiveForm, GuestForm, PeriodForm, RemoveMemberForm, ShareForm
-from app.sharing.models import DeviceRow, Grant, Guest, Link
+from app.sharing.models import DeviceRow, Grant, Guest, Link, LinkKind
 from app.sharing.rules import GrantState, LinkState
 from app.sharing.service import Made
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
@@ -123,7 +123,14 @@ def add_person() -> Response:
         if wants_json():
             raise Refused(form.first_error)
         return make_response(_people_page(form, service.guest_page(session(), member())), 400)
-    guest = service.add_guest(session(), member(), name=form.name.data, at=house().clock.now())
+    guest = service.add_guest(
+        session(),
+        member(),
+        name=form.name.data,
+        email=form.email.data,
+        language=form.language.data,
+        at=house().clock.now(),
+    )
     if wants_json():
         return make_response(jsonify(id=guest.id, name=guest.name), 201)
     return _to_person(guest.id)
@@ -137,7 +144,7 @@ def person(guest: str) -> Response:
         (grant, album, service.state_of_grant(grant, at))
         for grant, album in service.list_grants(session(), guest=found, master=house().master)
     ]
-    links = [(link, service.state_of_link(link, at)) for link in service.list_links(session(), guest=found)]
+    links = [(link, service.state_of_link(link, at)) for link in service.list_links(session(), guest=found, at=at)]
     devices = service.list_devices(session(), guest=found, at=at)
     if wants_json():
         return _person_json(grants, links, devices)
@@ -147,10 +154,21 @@ def person(guest: str) -> Response:
 @pages.post("/people/<guest>/edit")
 @allow(Action.SHARE)
 def edit(guest: str) -> Response:
+    """What a form does not name stays."""
     found, form = _guest(guest), GuestForm()
     if not form.validate():
         raise Refused(form.first_error)
-    service.rename_guest(found, name=form.name.data)
+    email = form.email.data if "email" in request.form else found.email
+    language = form.language.data if "language" in request.form else found.language
+    service.change_guest(found, name=form.name.data, email=email, language=language)
+    return _to_person(found.id)
+
+
+@pages.post("/people/<guest>/mail")
+@allow(Action.SHARE)
+def mail_again(guest: str) -> Response:
+    found = _guest(guest)
+    service.mail_again(found)
     return _to_person(found.id)
 
 
@@ -437,6 +455,7 @@ def _link_facts(link: Link, state: LinkState) -> dict[str, Any]:
         "id": link.id,
         "made": link.created_at,
         "expires": link.expires_at,
+        "by_mail": link.kind is LinkKind.MAIL,
         "places_left": max(0, link.places - link.used),
         "state": words.get(state, "ended"),
     }
@@ -515,7 +534,8 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
         ],
         links=[_link_facts(link, state) for link, state in links],
         devices=[{"id": row.id, "label": row.label, "since": row.created_at, "last_seen": row.last_seen_at} for row in devices],
-        rename_form=GuestForm(formdata=None, name=guest.name),
+        rename_form=GuestForm(formdata=None, name=guest.name, email=guest.email, language=guest.language or ""),
+        sends_mail=house().settings.smtp_url is not None,
         give_form=GiveForm(formdata=None),
         **_periods(),
         albums_to_give=[

@@ -4,12 +4,14 @@ A member's pages load through `albums` and `media`, a guest's through `sharing.g
 same few functions here.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any
 
 from flask import Blueprint, get_template_attribute, jsonify, make_response, redirect, render_template, request, url_for
+from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.wrappers import Response
 
 from app.accounts import service as accounts
@@ -18,6 +20,7 @@ from app.activity.models import Activity
 from app.albums import service as albums
 from app.albums.forms import AlbumForm
 from app.albums.service import OpenAlbum
+from app.answers import seen as looking
 from app.answers import views as answers_pages
 from app.ingest import service as ingest
 from app.ingest import views as ingest_pages
@@ -25,6 +28,8 @@ from app.media import service as media
 from app.media.forms import CaptionForm
 from app.media.models import PREPARED, Photo, PhotoState, RenditionName
 from app.media.tiles import Tile, address, tile
+from app.notifications import push
+from app.notifications import service as notifications
 from app.security.permissions import Action, Asks
 from app.sharing import rules
 from app.sharing import service as sharing
@@ -33,12 +38,20 @@ from app.web.errors import wants_json
 from app.web.headers import WITH_MICROPHONE
 from app.web.i18n import local
 from app.web.session import house, session
-from app.web.viewer import device, member, note_visit
+from app.web.viewer import cookie, device, member, note_visit
 
 pages = Blueprint("viewing", __name__)
 
 NAMES = 3
 """People named on an album's page as those who can see it."""
+
+LATELY = timedelta(days=7)
+LOOKS = 30
+LOOKS_OF_ONE = 10
+"""Who looked at photos lately, and at most so many lines of it: of everybody, and on a person's own page."""
+
+SEEN_AT_ONCE = 200
+"""Photos that a browser may say were looked at in one go."""
 
 
 # --- for members -----------------------------------------------------------------------------------------------------
@@ -103,6 +116,10 @@ def photo(photo: str) -> Response:
             removed=row.removed,
             awaiting=row.state is PhotoState.AWAITING,
             answers=answers_pages.about_photo_for_member(row, found.key),
+            seen_by=[
+                {"name": name, "href": url_for("sharing.person", guest=guest), "day": _noon(day)}
+                for guest, name, day in looking.seen_by(session(), photo=row.id)
+            ],
             **facts,
         )
     )
@@ -117,15 +134,32 @@ def activity_page() -> Response:
         return redirect(url_for(".activity"), 302)
     events = _events(found.rows)
     earlier = url_for(".activity", before=events[-1]["id"]) if found.more else None
+    looks = [] if before else _looks(LATELY, size=LOOKS)
     if not wants_json():
         days = [list(of_day) for _, of_day in groupby(events, key=lambda event: local(event["at"]).date())]
-        return make_response(render_template("activity/activity.html", days=days, earlier=earlier))
+        return make_response(render_template("activity/activity.html", days=days, earlier=earlier, looks=looks))
     told = get_template_attribute("activity/sentence.html", "told")
     happened = [
         {"id": event["id"], "at": event["at"].isoformat(), "kind": event["kind"], "text": told(event).striptags()}
         for event in events
     ]
-    return make_response(jsonify(activity=happened, earlier=earlier))
+    looked = get_template_attribute("activity/looks.html", "looked")
+    seen = [
+        {
+            "guest": each["guest"],
+            "day": each["day"].date().isoformat(),
+            "photos": each["photos"],
+            "text": looked(each).striptags(),
+        }
+        for each in looks
+    ]
+    return make_response(jsonify(activity=happened, earlier=earlier, looked=seen))
+
+
+@pages.app_context_processor
+def who_looked() -> dict[str, Callable[[str], list[dict[str, Any]]]]:
+    """For a person's page, which is of a room below: what they have looked at lately."""
+    return {"looks_of": lambda guest: _looks(looking.KEPT, size=LOOKS_OF_ONE, guest=guest)}
 
 
 # --- for guests ------------------------------------------------------------------------------------------------------
@@ -146,7 +180,7 @@ def shared() -> str:
         {"id": guest.id, "name": guest.name, "href": url_for(".shared", whose=guest.id), "current": guest.id == whose}
         for guest in (sharing.guests_of(session(), device()) if len(device().guests) > 1 else [])
     ]
-    return render_template("viewing/shared.html", albums=cards, people=people)
+    return render_template("viewing/shared.html", albums=cards, people=people, push=_push())
 
 
 @pages.get("/shared/<album>")
@@ -172,6 +206,8 @@ def shared_album(album: str) -> Response:
 def shared_photo(album: str, photo: str) -> Response:
     seen, new_since = _look_at_shared(album)
     row = media.get_photo_of_album(session(), album=album, photo=photo)
+    if request.method == "GET" and "prefetch" not in request.headers.get("Sec-Purpose", ""):
+        _note_seen(seen, row.id)
     page = render_template(
         "viewing/photo_guest.html",
         grant=_grant(seen),
@@ -196,6 +232,55 @@ def _look_at_shared(album: str) -> tuple[sharing.SharedAlbum, datetime | None]:
         lambda write: sharing.note_visit_of_album(write, viewer, album=album, at=at),
     )
     return seen, rules.new_since(visited_at=seen.visited_at, new_since=seen.new_since, at=at)
+
+
+@pages.post("/shared/<album>/seen")
+@allow(Action.SEE_SHARED, is_page=False)
+def seen(album: str) -> Response:
+    """A browser says which photos were shown full screen since it said so last."""
+    at = house().clock.now()
+    found = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=at)
+    photos = request.form.getlist("photo")[:SEEN_AT_ONCE]
+    looking.note(session(), album=album, guests=found.guests, photos=photos, day=local(at).date())
+    return make_response("", 204)
+
+
+def _note_seen(found: sharing.SharedAlbum, photo: str) -> None:
+    """The same for a page of one photo: once a day, and a busy database is no reason to keep anybody waiting for it."""
+    looked: dict[str, Any] = {
+        "album": found.album.id,
+        "guests": found.guests,
+        "photos": [photo],
+        "day": local(house().clock.now()).date(),
+    }
+    if looking.unseen(session(), **looked):
+        with suppress(OperationalError, IntegrityError), house().database.writing_if_free() as write:
+            looking.note(write, **looked)
+
+
+def _push() -> dict[str, Any] | None:
+    """What a browser needs to be told of new photos; None where nobody is."""
+    key = push.public_key(house())
+    return None if key is None else {"key": key, "on": notifications.subscribed(session(), cookie=cookie())}
+
+
+def _looks(back: timedelta, *, size: int, guest: str | None = None) -> list[dict[str, Any]]:
+    """Who looked at how many photos, a line for each day."""
+    since = local(house().clock.now() - back).date()
+    return [
+        {
+            "guest": look.name,
+            "guest_href": url_for("sharing.person", guest=look.guest),
+            "day": _noon(look.day),
+            "photos": look.photos,
+        }
+        for look in looking.looks(session(), member(), since=since, guest=guest, size=size)
+    ]
+
+
+def _noon(day: date) -> datetime:
+    """A day of the family's calendar as templates say it."""
+    return datetime.combine(day, time(12))
 
 
 # --- what both are made of -------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from wtforms.validators import ValidationError
 
 from app.errors import Refused
 from app.web.errors import wants_json
+from app.web.i18n import LANGUAGES
 from app.web.session import SAFE_METHODS
 
 _INVISIBLE = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
@@ -78,6 +79,19 @@ class LinesField(StringField):  # type: ignore[misc]
 
     def process_formdata(self, valuelist: list[Any]) -> None:
         self.data = tidy_lines(valuelist[0]) if valuelist else ""
+
+
+class LanguageField(StringField):  # type: ignore[misc]
+    """A language that we speak; None: that of the reader's browser."""
+
+    choices = tuple(LANGUAGES.values())
+
+    def process_formdata(self, valuelist: list[Any]) -> None:
+        self.data = valuelist[0] or None if valuelist else None
+
+    def pre_validate(self, form: Any) -> None:  # noqa: ARG002
+        if self.data is not None and self.data not in LANGUAGES:
+            raise ValidationError("language-unknown")
 
 
 def needed(reason: str) -> Any:

@@ -46,6 +46,8 @@ NEW_KINDS = (
     "new-phone-refused",
     "photo-reported",
     "photo-held",
+    "mail-ended",
+    "mail-refused",
 )
 
 

@@ -24,7 +24,7 @@ from app.house import House
 from app.ingest import service as ingest
 from app.models import Album, DeviceRow, Grant, Link, Note, Voice
 from app.security.permissions import Asks
-from app.security.tokens import cookie_digest
+from app.security.tokens import Purpose, cookie_digest
 from app.security.viewer import Role
 from app.sharing import service as sharing
 from app.web.access import check_every_route_declares
@@ -52,6 +52,7 @@ GET  groups.group                  /group                                     40
 HEAD tus.ask                       /uploads/{upload}                          404  404  200  404 404  404  404  404
 OPTIONS tus.offer                  /albums/{album}/uploads                    404  404  204  404 404  404  404  404
 GET  viewing.activity              /activity                                  404  200  200  404 404  404  404  200
+GET  notifications.no_more_mail    /unsubscribe/{no_more_mail}               200  200  200  200 200  200  200  200
 GET  public.robots                 /robots.txt                                200  200  200  200 200  200  200  200
 GET  public.manifest               /manifest.webmanifest                      200  200  200  200 200  200  200  200
 GET  public.healthz                /healthz                                   200  200  200  200 200  200  200  200
@@ -108,6 +109,12 @@ POST sharing.give                  /people/{guest}/grants                     40
 POST sharing.extend                /grants/{grant}/extend                     404  404  303  404 404  404  404  404
 POST sharing.saving                /grants/{grant}/saving                     404  404  303  404 404  404  404  404
 POST sharing.adding                /grants/{grant}/adding                     404  404  303  404 404  404  404  404
+POST sharing.mail_again            /people/{guest}/mail                       404  404  303  404 404  404  404  404
+POST accounts.told                 /account/told                              404  303  303  404 404  404  404  303
+POST viewing.seen                  /shared/{album}/seen                       404  404  404  204 404  404  410  204
+POST notifications.subscribe       /shared/push                               404  404  404  404 404  404  404  404
+POST notifications.unsubscribe     /shared/push/end                           404  404  404  303 303  404  303  303
+POST notifications.end_mail        /unsubscribe/{no_more_mail}               200  200  200  200 200  200  200  200
 POST sharing.one_more              /links/{link}/one-more                     404  404  303  404 404  404  404  404
 POST sharing.new_link              /people/{guest}/links                      404  404  201  404 404  404  404  404
 POST sharing.revoke_link           /links/{link}/revoke                       404  404  303  404 404  404  404  404
@@ -279,6 +286,7 @@ class Stage:
             "device": device_row,
             "session": other_browser.signed_in.id,
             "token": rose.token,
+            "no_more_mail": self.house.tokens.sign(Purpose.NO_MORE_MAIL, rose.id),
             "token_of_jim": jim.token,
             "screen": self.house.tokens.media(
                 photo=photo,

@@ -186,7 +186,7 @@ def end_by_date(family: Family, name: str) -> None:
     with family.house.database.writing() as session:
         grant = sharing.get_grant(session, family.owner, grant=family.people[name].grant)
         grant.expires_at = at
-        for link in sharing.list_links(session, guest=sharing.get_guest(session, family.owner, guest=grant.guest_id)):
+        for link in sharing.list_links(session, guest=sharing.get_guest(session, family.owner, guest=grant.guest_id), at=at):
             link.expires_at = at
 
 

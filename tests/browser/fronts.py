@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.server import Instance, _certificate, _running
+from tests.browser.server import Instance, _running
 from tests.server import PROJECT, free_port, wait_for
+from tests.tls import certificate
 
 DEPLOY = PROJECT / "deploy"
 
@@ -28,7 +29,7 @@ def program(name: str) -> str:
 
 def nginx_files(folder: Path, *, port: int, inner: int) -> Path:
     """`deploy/nginx.conf` with this machine's names, ports and folder, and around it what Debian's nginx.conf would say."""
-    pem = _certificate(folder)
+    pem = certificate(folder)
     text = (DEPLOY / "nginx.conf").read_text()
     text = re.sub(r"\n *listen \[::\].*", "", text)
     for old, new in (

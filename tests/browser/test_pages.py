@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from app.accounts.models import SignedIn
 from app.groups import service as groups
-from app.security.tokens import cookie_digest
+from app.security.tokens import Purpose, cookie_digest
 from app.security.viewer import Role
 from app.web.i18n import CHOSEN, LANGUAGES
 from tests.browser import pictures
@@ -46,6 +46,10 @@ class Cast:
 
     def link(self, name: str) -> str:
         return f"/i/{self.smiths.people[name].token}"
+
+    def no_more_mail(self, name: str) -> str:
+        token = self.server.house.tokens.sign(Purpose.NO_MORE_MAIL, self.smiths.people[name].id)
+        return f"/unsubscribe/{token}"
 
     def person(self, name: str) -> str:
         return f"/people/{self.smiths.people[name].id}"
@@ -185,6 +189,7 @@ ANNA: dict[str, Reach] = {
     "link ready": link_ready,
     "people": at(lambda _: "/people"),
     "person": at(lambda cast: cast.person("Rose")),
+    "person, mail and language": with_dialog(lambda cast: cast.person("Rose"), "Change name, mail or language"),
     "person, add an album": with_dialog(lambda cast: cast.person("Rose"), "Add an album"),
     "person whose time is over": at(lambda cast: cast.person("Egon")),
     "stop all": at(lambda _: "/stop-sharing"),
@@ -215,6 +220,8 @@ GUESTS: dict[str, tuple[str, Reach]] = {
     "invitation, full": ("", after_tapping(lambda cast: cast.link("Three phones"), "Open the photos")),
     "link ended": ("", at(lambda cast: cast.link("Egon"))),
     "nothing here": ("", at(lambda _: "/shared/nothing")),
+    "no more mail": ("", at(lambda cast: cast.no_more_mail("Rose"))),
+    "no more mail, done": ("", after_tapping(lambda cast: cast.no_more_mail("Jim"), "No more mail")),
     "albums for you": ("Rose", at(lambda _: "/shared")),
     "whose photos": ("Max", at(lambda _: "/shared")),
     "guest's album": ("Rose", at(lambda cast: cast.guest("Brittany 2026"))),

@@ -135,6 +135,7 @@ function open(photos, opened) {
     if (!link) return;
     history.replaceState(null, "", link.href);
     link.scrollIntoView({ block: "nearest" });
+    document.dispatchEvent(new CustomEvent("kinfold:shown", { detail: link.href })); // seen.js notes it
   });
   pswp.on("destroy", () => {
     removeEventListener("popstate", leave);

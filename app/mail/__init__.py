@@ -1,0 +1,1 @@
+"""A message is built (pure), sent (SMTP), or kept (tests)."""
