@@ -16,6 +16,7 @@ from app.media import views as media_pages
 from app.ops import commands, metrics
 from app.rights import views as rights_pages
 from app.security.permissions import Asks
+from app.sharing import door as door_pages
 from app.sharing import views as sharing_pages
 from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
@@ -44,6 +45,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         ingest_pages,
         tus_pages,
         sharing_pages,
+        door_pages,
         viewing_pages,
         rights_pages,
     ):

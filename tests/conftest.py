@@ -308,6 +308,7 @@ class Family:
                 guest=guest,
                 until=at + timedelta(days=days),
                 may_save=may_save,
+                phones=self.house.settings.phones,
                 tokens=self.house.tokens,
                 at=at,
             )

@@ -9,12 +9,16 @@ from sqlalchemy.orm import Session
 
 from app.activity.models import Activity, ActivityKind, Deletion, DeletionKind
 from app.ids import new_id
+from app.jobs.port import Jobs
 from app.security.viewer import Member
 
 KEPT = timedelta(days=90)
 TRIES_KEPT = timedelta(hours=24)
 PAGE = 50
 """Rows of `page`."""
+
+TELL = "tell"
+"""The job that tells people of one row at once; its handler is in the room of notifications."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,15 @@ def record_guest(
     row = Activity(id=new_id(), kind=kind, at=at, group_id=group, guest_id=guest, album_id=album, photo_id=photo)
     session.add(row)
     return row.id
+
+
+def record_urgent(
+    session: Session, kind: ActivityKind, *, group: str, guest: str | None, jobs: Jobs, at: datetime, **about: str | None
+) -> None:
+    """The same for what somebody waits for: people are told of it as soon as this transaction is kept."""
+    row = record_guest(session, kind, group=group, guest=guest, at=at, **about)
+    session.flush()
+    jobs.enqueue(session, TELL, row, group=group)
 
 
 def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> list[str]:

@@ -56,6 +56,20 @@ class GiveForm(PeriodForm):
     album = StringField(validators=[needed("album-missing")])
 
 
+class CardForm(KinfoldForm):
+    """`call`: whom to call when the card does not work, as it is printed."""
+
+    call = LineField(validators=[at_most(100, "call-too-long")])
+
+
+class WordsForm(KinfoldForm):
+    words = LineField(validators=[at_most(200, "words-wrong")])
+
+
+class NoMoreTimeForm(KinfoldForm):
+    never = BooleanField(false_values=NO)
+
+
 class GuestForm(KinfoldForm):
     name = LineField(validators=[needed("name-missing"), at_most(100, "name-too-long")])
 

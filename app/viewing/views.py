@@ -23,7 +23,9 @@ from app.media.forms import CaptionForm
 from app.media.models import Photo, PhotoState, RenditionName
 from app.media.tiles import address, tile
 from app.security.permissions import Action, Asks
+from app.sharing import asking
 from app.sharing import service as sharing
+from app.sharing.rules import usual_days
 from app.web.access import allow
 from app.web.errors import wants_json
 from app.web.i18n import local
@@ -47,7 +49,17 @@ def albums_page() -> Response:
         return make_response(jsonify(albums=[{"id": album.id, "title": album.title} for album in found]))
     people = sharing.people_by_album(session(), albums=[album.id for album in found], at=house().clock.now())
     cards = [card | {"shared_with": people.get(card["id"], 0)} for card in _cards(found, Asks.MEMBER)]
-    return make_response(render_template("viewing/albums.html", albums=cards, form=AlbumForm(formdata=None)))
+    at = house().clock.now()
+    return make_response(
+        render_template(
+            "viewing/albums.html",
+            albums=cards,
+            form=AlbumForm(formdata=None),
+            asks=asking.open_asks(session(), member(), master=house().master),
+            phones=asking.waiting_phones(session(), member(), at=at),
+            usual_days=usual_days(house().settings.max_days),
+        )
+    )
 
 
 @pages.get("/albums/<album>", endpoint="album")
@@ -130,7 +142,12 @@ def shared() -> str:
     found = sharing.list_shared(session(), device(), master=house().master, at=house().clock.now(), guest=whose)
     by_id = {each.album.id: each for each in found}
     cards = [
-        card | {"until": by_id[card["id"]].until, "sender": by_id[card["id"]].sender}
+        card
+        | {
+            "until": by_id[card["id"]].until,
+            "days_left": by_id[card["id"]].days_left,
+            "sender": by_id[card["id"]].sender,
+        }
         for card in _cards([each.album for each in found], Asks.DEVICE)
     ]
     people = [
@@ -243,7 +260,7 @@ def _about(album: OpenAlbum) -> dict[str, str]:
 
 
 def _grant(seen: sharing.SharedAlbum) -> dict[str, Any]:
-    return {"until": seen.until, "may_save": seen.may_save, "sender": seen.sender}
+    return {"until": seen.until, "days_left": seen.days_left, "may_save": seen.may_save, "sender": seen.sender}
 
 
 def _turn(asks: Asks, album: str, *, after: str | None = None, before: str | None = None) -> str:
