@@ -14,6 +14,7 @@ from app.ingest import tus as tus_pages
 from app.ingest import views as ingest_pages
 from app.media import views as media_pages
 from app.ops import commands, metrics
+from app.reports import views as reports_pages
 from app.rights import views as rights_pages
 from app.security.permissions import Asks
 from app.sharing import door as door_pages
@@ -46,6 +47,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         tus_pages,
         sharing_pages,
         door_pages,
+        reports_pages,
         viewing_pages,
         rights_pages,
     ):

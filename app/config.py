@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -96,7 +97,7 @@ class Settings:
             quiet_hours=_quiet_hours(env.get("KINFOLD_QUIET_HOURS") or "21-8"),
             push=_yes(env, "KINFOLD_PUSH"),
             push_services=tuple((env.get("KINFOLD_PUSH_SERVICES") or "").lower().split()),
-            check_command=env.get("KINFOLD_CHECK_COMMAND") or "",
+            check_command=_command(env, "KINFOLD_CHECK_COMMAND"),
             development=_yes(env, "KINFOLD_DEVELOPMENT"),
         )
 
@@ -134,6 +135,18 @@ def _yes(env: Mapping[str, str], name: str) -> bool:
     if text not in ("", "yes", "no"):
         raise WrongSetting(f"{name} is {text!r}; it can be 'yes' or 'no'.")
     return text == "yes"
+
+
+def _command(env: Mapping[str, str], name: str) -> str:
+    """A program with its arguments, as a shell would take them apart; it gets no PATH, so it is named whole."""
+    text = env.get(name, "").strip()
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise WrongSetting(f"{name} has a quotation mark that is not closed.") from None
+    if words and not (words[0].startswith("/") and os.access(words[0], os.X_OK) and Path(words[0]).is_file()):
+        raise WrongSetting(f"{name} begins with {words[0]!r}; it needs the whole path of a program that may be run.")
+    return text
 
 
 def _quiet_hours(text: str) -> tuple[int, int]:

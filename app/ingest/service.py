@@ -129,7 +129,7 @@ def receive(session: Session, viewer: Member, *, album: OpenAlbum, arrived: Arri
                 upload = _begin_again(session, photo, album, arrived, jobs=jobs, at=at)
             _take_again(session, photo, upload, arrived, jobs=jobs, at=at)
             return Receipt(photo.id, arrived.name, photo.state)
-        return Receipt(photo.id, arrived.name, photo.state, photo.reason, duplicate=True)
+        return _receipt(photo, arrived.name, duplicate=True)
     photo = _new_photo(session, viewer, album, arrived, at)
     if arrived.refused is None:
         _enqueue(session, photo, jobs=jobs, generation=0)
@@ -175,7 +175,7 @@ def get_arriving(session: Session, viewer: Member, *, upload: str, master: Maste
     row, album, photo = found
     opened = open_album(album, master=master)
     name = opened.key.open_field("arriving-name", row.id, row.sealed_name).decode() if photo is None else ""
-    receipt = None if photo is None else Receipt(photo.id, name, photo.state, photo.reason, row.duplicate)
+    receipt = None if photo is None else _receipt(photo, name, duplicate=row.duplicate)
     return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt)
 
 
@@ -288,10 +288,17 @@ def note_progress(session: Session, *, waiting: Taken, percent: int) -> bool:
 
 
 def make_ready(
-    session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], jobs: Jobs, at: datetime
+    session: Session,
+    *,
+    waiting: Taken,
+    decoded: Decoded,
+    written: Sequence[Written],
+    jobs: Jobs,
+    at: datetime,
+    held: bool = False,
 ) -> str | None:
-    """Show a photo: its renditions are in storage, and the key of its upload is destroyed. Returns the promise to remove the upload's
-    object, to be kept after the commit; None when the photo was deleted or done meanwhile.
+    """Show a photo, or hide it as evidence when it is to be `held`: its renditions are in storage, and the key of its upload is destroyed.
+    Returns the promise to remove the upload's object, to be kept after the commit; None when the photo was deleted or done meanwhile.
 
     Of the two files of a Live Photo only the still is shown, whichever of them is ready first; the film goes.
     """
@@ -313,7 +320,7 @@ def make_ready(
         )
         for each in written
     )
-    photo.state = PhotoState.READY
+    photo.state = PhotoState.HELD if held else PhotoState.READY
     photo.reason = None
     photo.width, photo.height = decoded.width, decoded.height
     photo.duration = decoded.duration
@@ -323,10 +330,22 @@ def make_ready(
     photo.removed = list(decoded.removed)
     photo.stored = sum(each.sealed.size for each in written)
     photo.changed_at = at
-    count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
+    if held:
+        activity.record_urgent(
+            session,
+            ActivityKind.PHOTO_HELD,
+            group=photo.group_id,
+            guest=None,
+            album=photo.album_id,
+            photo=photo.id,
+            jobs=jobs,
+            at=at,
+        )
+    else:
+        count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     session.delete(upload)
     session.flush()
-    if photo.pair:
+    if photo.pair and not held:
         _join_live_photo(session, photo, jobs=jobs, at=at)
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
 
@@ -388,6 +407,13 @@ def drop_old_uploads(session: Session, *, jobs: Jobs, at: datetime) -> None:
     rows = session.execute(over.with_for_update(of=Upload)).all()
     for photo, upload in rows:
         _destroy_file(session, photo, upload, jobs=jobs, at=at)
+
+
+def _receipt(photo: Photo, name: str, *, duplicate: bool) -> Receipt:
+    """What we say about a photo that there is; of one that is held, no more than that it can't be shown."""
+    if photo.state is PhotoState.HELD:
+        return Receipt(photo.id, name, PhotoState.REFUSED, "not-shown", duplicate)
+    return Receipt(photo.id, name, photo.state, photo.reason, duplicate)
 
 
 def _new_photo(session: Session, viewer: Member, album: OpenAlbum, arrived: Arrived, at: datetime) -> Photo:

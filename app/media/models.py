@@ -28,6 +28,10 @@ class PhotoState(StrEnum):
     REFUSED = "refused"
 
 
+PREPARED = (PhotoState.READY, PhotoState.AWAITING, PhotoState.HELD)
+"""The states of a photo whose renditions are kept."""
+
+
 class RenditionName(StrEnum):
     """The files made from a photo. `play` is what a browser plays of a video; its `grid` and `screen` are pictures of it."""
 

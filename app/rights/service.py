@@ -18,6 +18,7 @@ from app.activity.models import Activity, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, remove_objects, titles_of
 from app.errors import Refused
+from app.evidence import check_no_evidence
 from app.groups.models import Group
 from app.jobs.port import Jobs
 from app.media.models import Photo, PhotoState, Rendition, RenditionName
@@ -194,8 +195,9 @@ def delete_group(session: Session, *, group: str, jobs: Jobs, at: datetime) -> N
     """Destroy a group with everything in it: every key and row now, with it every link, sign-in and invitation, and the objects by jobs.
 
     One transaction, so that nobody ever sees half a group. It takes seconds for 100,000 photos; on SQLite other writers wait for it,
-    readers never do.
+    readers never do. Raises `Refused` while a photo in it is held.
     """
+    check_no_evidence(session, group_id=group)
     # Uploads that are being written down end first, and then nobody begins an album: on PostgreSQL these locks see to it.
     session.execute(sa.select(Album.id).where(Album.group_id == group).with_for_update())
     session.execute(sa.select(Group.id).where(Group.id == group).with_for_update())

@@ -18,6 +18,7 @@ from app.activity.models import ActivityKind, DeletionKind
 from app.albums.rules import SECOND_TAP
 from app.albums.service import OpenAlbum, open_album
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
+from app.evidence import check_no_evidence, is_evidence
 from app.groups import service as groups
 from app.media import service as media
 from app.media.models import Incoming
@@ -354,7 +355,8 @@ def rename_guest(guest: Guest, *, name: str) -> None:
 
 
 def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
-    """Forget a person: what they see, their links and devices go with them."""
+    """Forget a person: what they see, their links and devices go with them. Raises `Refused` for one who added a photo that is held."""
+    check_no_evidence(session, guest_id=guest.id)
     activity.record(session, ActivityKind.GUEST_DELETED, by=viewer, at=at)
     activity.record_deletion(session, DeletionKind.GUEST, guest.id, at=at)
     session.execute(sa.delete(Guest).where(Guest.id == guest.id))
@@ -652,11 +654,13 @@ def end_what_is_over(session: Session, *, at: datetime) -> None:
 
 
 def forget_people(session: Session, *, at: datetime) -> None:
-    """Forget everybody with whom nothing has been shared for so long: their names, links and devices."""
+    """Forget everybody with whom nothing has been shared for so long: their names, links and devices. Not those who added a photo that is
+    held."""
     last = at - rules.FORGOTTEN_AFTER
     lately = sa.exists().where(Grant.guest_id == Guest.id, sa.func.coalesce(Grant.ended_at, Grant.expires_at) > last)
     unseen = sa.or_(Guest.seen_until.is_(None), Guest.seen_until <= last)
-    forgotten = session.scalars(sa.delete(Guest).where(Guest.shared_at <= last, unseen, ~lately).returning(Guest.id))
+    forgettable = Guest.shared_at <= last, unseen, ~lately, ~is_evidence(guest_id=Guest.id)
+    forgotten = session.scalars(sa.delete(Guest).where(*forgettable).returning(Guest.id))
     activity.record_deletion(session, DeletionKind.GUEST, *forgotten, at=at)
 
 

@@ -22,6 +22,7 @@ from app.media import service as media
 from app.media.forms import CaptionForm
 from app.media.models import Photo, PhotoState, RenditionName
 from app.media.tiles import address, tile
+from app.reports import service as reports
 from app.security.permissions import Action, Asks
 from app.sharing import asking
 from app.sharing import service as sharing
@@ -57,6 +58,7 @@ def albums_page() -> Response:
             form=AlbumForm(formdata=None),
             asks=asking.open_asks(session(), member(), master=house().master),
             phones=asking.waiting_phones(session(), member(), at=at),
+            reported=reports.open_reports(session(), member(), master=house().master),
             usual_days=usual_days(house().settings.max_days),
         )
     )
@@ -107,6 +109,7 @@ def photo(photo: str) -> Response:
             caption_form=CaptionForm(formdata=None, caption=facts["photo"].caption),
             is_cover=found.row.cover_id == row.id,
             removed=row.removed,
+            reported=reports.open_reports(session(), member(), master=house().master, photo=row.id),
             **facts,
         )
     )

@@ -80,10 +80,15 @@ GET  door.card                     /c/{words}                                 20
 GET  viewing.shared                /shared                                    404  404  404  200 200  404  410  200
 GET  viewing.shared_album          /shared/{album}                            404  404  404  200 404  404  410  200
 GET  viewing.shared_photo          /shared/{album}/{photo}                    404  404  404  200 404  404  410  200
+GET  reports.shared_photo           /shared/{album}/{photo}/wrong              404  404  404  200 404  404  410  200
+GET  reports.photo                  /photos/{photo}/wrong                      404  404  200  404 404  404  404  404
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
 
 POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404
 POST door.ask_for_more_time         /shared/{album}/more-time                  404  404  404  303 404  404  303  303
+POST reports.report_shared_photo    /shared/{album}/{photo}/wrong              404  404  404  303 404  404  410  303
+POST reports.report_photo           /photos/{photo}/wrong                      404  404  303  404 404  404  404  404
+POST reports.answer                 /photos/{photo}/wrong/answer               404  404  303  404 404  404  404  404
 POST albums.create                 /albums                                    404  303  303  404 404  404  404  303
 POST albums.do_edit                /albums/{album}/edit                       404  404  303  404 404  404  404  404
 POST albums.cover                  /albums/{album}/cover                      404  404  303  404 404  404  404  404
@@ -141,6 +146,7 @@ BEN = {
     "tus.ask": 404,  # the file that is arriving is hers
     "tus.go_on": 404,
     "tus.give_up": 404,
+    "reports.answer": 404,
     "groups.invite": 404,
     "groups.role": 404,
     "groups.group": 404,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.albums.models import Album
 from app.db import Database
 from app.jobs.executors import FileLocks
-from app.media.models import RENDITIONS, Photo, PhotoState, Rendition
+from app.media.models import PREPARED, RENDITIONS, Photo, Rendition
 from app.ops.backup.archive import Archive, BackupBroken, BackupBusy, Place
 from app.ops.backup.making import Progress
 from app.ops.backup.reading import CHECKING, NEEDS_BOTH_KEYS, check_version, open_rows_key, places_of, scratch_rows
@@ -85,9 +85,9 @@ def _album_key(master: MasterKey, album: Album) -> AlbumKey:
 
 
 def _objects_by_photo(session: Session) -> dict[str, int]:
-    """How many objects each photo that can be seen needs."""
-    ready = session.execute(sa.select(Photo.id, Photo.kind).where(Photo.state == PhotoState.READY))
-    return {photo: len(RENDITIONS[kind]) for photo, kind in ready}
+    """How many objects each photo needs that has been prepared."""
+    prepared = session.execute(sa.select(Photo.id, Photo.kind).where(Photo.state.in_(PREPARED)))
+    return {photo: len(RENDITIONS[kind]) for photo, kind in prepared}
 
 
 def _open(archive: Archive, database: Database, albums: dict[str, AlbumKey], photo: str, name: str, place: Place) -> None:

@@ -16,7 +16,7 @@ from app.albums.models import Album
 from app.albums.service import open_album
 from app.house import House
 from app.instance import Instance, note_time
-from app.media.models import Photo, PhotoState, Rendition, Upload
+from app.media.models import PREPARED, Photo, PhotoState, Rendition, Upload
 from app.ops import rows
 from app.ops.backup.archive import FORMAT, MANIFEST, Entry, Writing
 from app.ops.keyfiles import KeyTexts, key_texts, wrap_keys
@@ -129,13 +129,10 @@ def _selects() -> dict[str, sa.Select[tuple[object, ...]]]:
     photo, upload, rendition = tables["photo"], tables["upload"], tables["rendition"]
     selects = {name: sa.select(table) for name, table in tables.items()}
     selects["photo"] = sa.select(
-        *(
-            sa.case((photo.c.state == PhotoState.READY, column), else_=0) if column.name == "stored" else column
-            for column in photo.c
-        )
+        *(sa.case((photo.c.state.in_(PREPARED), column), else_=0) if column.name == "stored" else column for column in photo.c)
     ).where(photo.c.state != PhotoState.RECEIVED)
-    ready = sa.and_(photo.c.id == rendition.c.photo_id, photo.c.state == PhotoState.READY)
-    selects["rendition"] = sa.select(rendition).join(photo, ready)  # none of a photo that was hidden
+    prepared = sa.and_(photo.c.id == rendition.c.photo_id, photo.c.state.in_(PREPARED))
+    selects["rendition"] = sa.select(rendition).join(photo, prepared)  # none of a photo that was hidden
     selects["upload"] = sa.select(
         *(sa.null() if column.name in ("object_name", "wrapped_key", "keep_until") else column for column in upload.c)
     ).join(photo, sa.and_(photo.c.id == upload.c.photo_id, photo.c.state == PhotoState.REFUSED))
