@@ -16,8 +16,10 @@ from app.ingest import views as ingest_pages
 from app.media import views as media_pages
 from app.notifications import views as notifications_pages
 from app.ops import commands, metrics
+from app.reports import views as reports_pages
 from app.rights import views as rights_pages
 from app.security.permissions import Asks
+from app.sharing import door as door_pages
 from app.sharing import views as sharing_pages
 from app.viewing import styleguide
 from app.viewing import views as viewing_pages
@@ -50,6 +52,8 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         sharing_pages,
         answers_pages,
         notifications_pages,
+        door_pages,
+        reports_pages,
         viewing_pages,
         rights_pages,
     ):

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,7 +100,7 @@ class Settings:
             quiet_hours=_quiet_hours(env.get("KINFOLD_QUIET_HOURS") or "21-8"),
             push=_yes(env, "KINFOLD_PUSH"),
             push_services=_hosts(env, "KINFOLD_PUSH_SERVICES"),
-            check_command=env.get("KINFOLD_CHECK_COMMAND") or "",
+            check_command=_command(env, "KINFOLD_CHECK_COMMAND"),
             development=_yes(env, "KINFOLD_DEVELOPMENT"),
         )
 
@@ -148,6 +149,18 @@ def _hosts(env: Mapping[str, str], name: str) -> tuple[str, ...]:
                 f"{name} has {host!r} in it; it needs names of hosts, such as push.example.org or *.push.example.org."
             )
     return hosts
+
+
+def _command(env: Mapping[str, str], name: str) -> str:
+    """A program with its arguments, as a shell would take them apart; it gets no PATH, so it is named whole."""
+    text = env.get(name, "").strip()
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        raise WrongSetting(f"{name} has a quotation mark that is not closed.") from None
+    if words and not (words[0].startswith("/") and os.access(words[0], os.X_OK) and Path(words[0]).is_file()):
+        raise WrongSetting(f"{name} begins with {words[0]!r}; it needs the whole path of a program that may be run.")
+    return text
 
 
 def _quiet_hours(text: str) -> tuple[int, int]:

@@ -24,11 +24,12 @@ class LinkEnded(Ended):
 
 
 class AlbumClosed(Ended):
-    """A known device whose time ran out: `sender` may be named, so that Rose knows whom to ask."""
+    """A known device whose time ran out: `sender` may be named, so that Rose knows whom to ask, and `more_time` says whether she can ask
+    from here for this `album`, or has."""
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, *, album: str, more_time: str) -> None:
         super().__init__()
-        self.sender = sender
+        self.sender, self.album, self.more_time = sender, album, more_time
 
 
 class Refused(KinfoldError):

@@ -359,6 +359,7 @@ class Family:
                 until=at + timedelta(days=days),
                 may_save=may_save,
                 may_add=may_add,
+                phones=self.house.settings.phones,
                 tokens=self.house.tokens,
                 at=at,
             )

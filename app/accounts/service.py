@@ -13,6 +13,7 @@ from app.accounts.models import Account, AddressKind, OneTimeAddress, SignedIn
 from app.activity import service as activity
 from app.activity.models import ActivityKind, DeletionKind
 from app.errors import NotVisible, Refused, TooOften
+from app.evidence import check_no_evidence
 from app.security.passwords import Passwords, check_new_password
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
 from app.security.viewer import Member, Nobody, Role, Viewer
@@ -217,7 +218,8 @@ def names_of(session: Session, viewer: Member, *, members: Collection[str]) -> d
 
 def delete_account(session: Session, *, account: str, at: datetime) -> None:
     """Forget a member. Sign-ins, one-time addresses, invitations and files that are still arriving go with the row; what they made for
-    the group stays."""
+    the group stays. Raises `Refused` for one who added a photo that is held."""
+    check_no_evidence(session, created_by=account)
     activity.record_deletion(session, DeletionKind.MEMBER, account, at=at)
     arriving = sa.select(_INCOMING.c.id).where(_INCOMING.c.member_id == account)
     session.execute(arriving.with_for_update())  # whoever writes down a part, or a photo of this member, is done first

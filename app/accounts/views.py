@@ -292,6 +292,14 @@ def count_newcomer(token: str) -> list[str]:
     return _count_try([(_keyed(f"newcomer {token}"), rules.TRIES_PER_ACCOUNT), _address_bucket(house().clock.now())])
 
 
+def count_guess() -> list[str]:
+    """Count somebody who tries words that may be on a card. Raises `TooOften`; returns what to forget when they are.
+
+    To be asked before the writing session begins, like `check_own_password`.
+    """
+    return _count_try([_address_bucket(house().clock.now())])
+
+
 def check_own_password(password: str) -> None:
     """The password of the member who is signed in, once more; it then need not be asked again for a while. Raises `Refused` when it is
     wrong and `TooOften`.

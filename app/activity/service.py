@@ -9,12 +9,16 @@ from sqlalchemy.orm import Session
 
 from app.activity.models import Activity, ActivityKind, Deletion, DeletionKind
 from app.ids import new_id
+from app.jobs.port import Jobs
 from app.security.viewer import Member
 
 KEPT = timedelta(days=90)
 TRIES_KEPT = timedelta(hours=24)
 PAGE = 50
 """Rows of `page`."""
+
+TELL = "tell"
+"""The job that tells people of one row at once; its handler is in the room of notifications."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,15 @@ def nth_last_of_guest(session: Session, kind: ActivityKind, *, guest: str, n: in
     """When a guest did this for the n-th last time, None when it was fewer times since then."""
     done = sa.select(Activity.at).where(Activity.guest_id == guest, Activity.kind == kind, Activity.at > since)
     return session.scalars(done.order_by(Activity.at.desc()).offset(n - 1).limit(1)).one_or_none()
+
+
+def record_urgent(
+    session: Session, kind: ActivityKind, *, group: str, guest: str | None, jobs: Jobs, at: datetime, **about: str | None
+) -> None:
+    """The same for what somebody waits for: people are told of it as soon as this transaction is kept."""
+    row = record_guest(session, kind, group=group, guest=guest, at=at, **about)
+    session.flush()
+    jobs.enqueue(session, TELL, row, group=group)
 
 
 def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> list[str]:

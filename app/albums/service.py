@@ -14,6 +14,7 @@ from app.albums import rules
 from app.albums.models import Album
 from app.db import UtcTime
 from app.errors import NotVisible, Refused
+from app.evidence import HELD, check_no_evidence
 from app.ids import new_id
 from app.instance import sealing_key
 from app.jobs.port import Jobs
@@ -147,7 +148,8 @@ def choose_cover(session: Session, *, album: OpenAlbum, photo: str) -> None:
 
 def what_deleting_destroys(session: Session, *, album: OpenAlbum, at: datetime) -> Losing:
     """To tell a member before they type the title."""
-    photos = session.scalars(sa.select(sa.func.count()).select_from(_PHOTO).where(_PHOTO.c.album_id == album.id)).one()
+    known = _PHOTO.c.album_id == album.id, _PHOTO.c.state != HELD
+    photos = session.scalars(sa.select(sa.func.count()).select_from(_PHOTO).where(*known)).one()
     people = session.scalars(
         sa.select(sa.func.count(_GRANT.c.guest_id.distinct())).where(
             _GRANT.c.album_id == album.id, _GRANT.c.ended_at.is_(None), _GRANT.c.expires_at > at
@@ -157,9 +159,11 @@ def what_deleting_destroys(session: Session, *, album: OpenAlbum, at: datetime) 
 
 
 def delete_album(session: Session, viewer: Member, *, album: OpenAlbum, confirm: str, jobs: Jobs, at: datetime) -> None:
-    """Destroy an album: its key and rows now, its objects by a job. Raises `Refused` unless its title was typed."""
+    """Destroy an album: its key and rows now, its objects by a job. Raises `Refused` unless its title was typed, and
+    when a photo in it is held."""
     if confirm.casefold().strip() != album.title.casefold().strip():
         raise Refused("title-differs", title=album.title)
+    check_no_evidence(session, album_id=album.id)
     remove_objects(session, names=[f"albums/{album.id}/"], group=viewer.group, jobs=jobs, at=at)
     activity.record(session, ActivityKind.ALBUM_DELETED, by=viewer, at=at)
     activity.record_deletion(session, DeletionKind.ALBUM, album.id, at=at)

@@ -71,16 +71,3 @@ class Seen(Base):
     photo_id: Mapped[str] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True)
     guest_id: Mapped[str] = mapped_column(sa.ForeignKey("guest.id", ondelete="CASCADE"), primary_key=True, index=True)
     day: Mapped[date] = mapped_column(primary_key=True)
-
-
-class Report(Base):
-    """Somebody said that something is wrong with a photo. `answered_at`: a member has looked at it. It stays as long as the photo does."""
-
-    __tablename__ = "report"
-
-    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    photo_id: Mapped[str] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), index=True)
-    guest_id: Mapped[str | None] = mapped_column(sa.ForeignKey("guest.id", ondelete="SET NULL"), index=True)
-    member_id: Mapped[str | None] = mapped_column(sa.ForeignKey("member.id", ondelete="SET NULL"), index=True)
-    at: Mapped[datetime]
-    answered_at: Mapped[datetime | None]

@@ -1,5 +1,6 @@
 """The worker's part: take an upload, have it decoded, write the renditions, show the photo."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from app.albums.jobs import keep_promise
 from app.house import House
 from app.ids import new_id
 from app.ingest import service
+from app.ingest.checking import Check, CheckFailed
 from app.ingest.decoder import sniff
 from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
 from app.ingest.filming import Filming
@@ -24,6 +26,8 @@ from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed, put
 from app.storage.sealed import Sealed, SealedKey
+
+log = logging.getLogger("kinfold.ingest")
 
 ASK_AGAIN = 1.0
 """Seconds between two tries to write down what became of a photo."""
@@ -59,6 +63,7 @@ def handlers(
     is then left for later at once. `in_hand` holds, by photo, what it has taken and of which it is not written down what came of it."""
     stop, in_hand = stop or threading.Event(), {} if in_hand is None else in_hand
     filming = Filming(decoder, stop=stop)
+    check = Check(house.settings.check_command) if house.settings.check_command else None
 
     def prepare_photo(photo: str) -> None:
         """Turn a received photo into a ready or a refused one, or hand a film over. Safe to repeat and safe to be killed at any point."""
@@ -115,8 +120,20 @@ def handlers(
         written: list[Written] = []
         sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
         result: Decoded | NotDecoded | Otherwise
+        held = False
         try:
             result = make(waiting, sealed.read(waiting.object_name), written)
+            if check is not None and isinstance(result, Decoded):
+                held = not check.passes(picture_of(house, waiting, written))
+        except CheckFailed as failed:
+            surely(waiting, lambda session: service.give_back(session, waiting=waiting))
+            house.storage.delete(*(each.object_name for each in written))
+            log.error(
+                "KINFOLD_CHECK_COMMAND %s. Photo %s is shown to nobody and waits; it is tried again in a minute",
+                failed,
+                waiting.photo,
+            )
+            return
         except (ObjectMissing, SealBroken):
             result = NotDecoded("lost")
         except DecoderKilled:
@@ -126,7 +143,7 @@ def handlers(
         except (DecoderMissing, StorageFailed, Stopping):
             surely(waiting, lambda session: service.give_back(session, waiting=waiting))
             raise  # our fault and not the file's: it is begun anew, as often as it takes; what was written is left to the sweep
-        removal = surely(waiting, lambda session: settle(session, waiting, result, written))
+        removal = surely(waiting, lambda session: settle(session, waiting, result, written, held=held))
         if removal is not None:
             keep_promise(house, removal)
         elif written:
@@ -149,12 +166,18 @@ def handlers(
                 if stop.wait(ASK_AGAIN):
                     raise Stopping from None
 
-    def settle(session: Session, waiting: Taken, result: Decoded | NotDecoded | Otherwise, written: list[Written]) -> str | None:
+    def settle(
+        session: Session, waiting: Taken, result: Decoded | NotDecoded | Otherwise, written: list[Written], *, held: bool
+    ) -> str | None:
         """Write down what becomes of a photo. Returns the promise to remove its upload; None when what was written is not needed."""
         at = house.clock.now()
         match result:
             case Decoded():
-                return service.make_ready(session, waiting=waiting, decoded=result, written=written, jobs=house.jobs, at=at)
+                if held:
+                    log.warning("KINFOLD_CHECK_COMMAND holds photo %s: `flask hold --list` says what to do", waiting.photo)
+                return service.make_ready(
+                    session, waiting=waiting, decoded=result, written=written, held=held, jobs=house.jobs, at=at
+                )
             case NotDecoded():
                 service.refuse(session, waiting=waiting, reason=result.reason, jobs=house.jobs, at=at)
             case Otherwise.FILM:
@@ -195,6 +218,13 @@ def drop_expired_uploads(house: House) -> None:
     """A sweep: what has arrived of a file is kept for a day after its last bytes."""
     with house.database.writing() as session:
         service.drop_expired(session, at=house.clock.now())
+
+
+def picture_of(house: House, waiting: Taken, written: list[Written]) -> bytes:
+    """The picture of a photo or a film as people would see it, a JPEG, out of the storage."""
+    screen = next(each for each in written if each.name is RenditionName.SCREEN)
+    keys = {screen.object_name: screen.sealed}
+    return b"".join(Sealed(house.storage, waiting.key, keys).read(screen.object_name))
 
 
 def write(house: House, waiting: Taken, made: MadeRendition) -> Written:

@@ -161,7 +161,7 @@ def receive(
                 upload = _begin_again(session, photo, album, arrived, jobs=jobs, at=at)
             _take_again(session, photo, upload, arrived, jobs=jobs, at=at)
             return Receipt(photo.id, arrived.name, photo.state)
-        return Receipt(photo.id, arrived.name, photo.state, photo.reason, duplicate=True)
+        return _receipt(photo, arrived.name, duplicate=True)
     photo = _new_photo(session, viewer, album, arrived, at)
     if arrived.refused is None:
         _enqueue(session, photo, jobs=jobs, generation=0)
@@ -216,7 +216,7 @@ def get_arriving(session: Session, viewer: Member, *, upload: str, master: Maste
     row, album, photo = found
     opened = open_album(album, master=master)
     name = opened.key.open_field("arriving-name", row.id, row.sealed_name).decode() if photo is None else ""
-    receipt = None if photo is None else Receipt(photo.id, name, photo.state, photo.reason, row.duplicate)
+    receipt = None if photo is None else _receipt(photo, name, duplicate=row.duplicate)
     return Arriving(row.id, opened, name, row.size, row.received, row.expires_at, receipt, row.joining_until)
 
 
@@ -349,9 +349,17 @@ def note_progress(session: Session, *, waiting: Taken, percent: int) -> bool:
 
 
 def make_ready(
-    session: Session, *, waiting: Taken, decoded: Decoded, written: Sequence[Written], jobs: Jobs, at: datetime
+    session: Session,
+    *,
+    waiting: Taken,
+    decoded: Decoded,
+    written: Sequence[Written],
+    jobs: Jobs,
+    at: datetime,
+    held: bool = False,
 ) -> str | None:
-    """Show a photo, or what a guest has added to a member first: its renditions are in storage, and the key of its upload is destroyed.
+    """Show a photo, or what a guest has added to a member first, or hide it as evidence when it is to be `held`: its renditions are in
+    storage, and the key of its upload is destroyed.
     Returns the promise to remove the upload's object, to be kept after the commit; None when the photo was deleted or done meanwhile.
 
     Of the two files of a Live Photo only the still is shown, whichever of them is ready first; the film goes.
@@ -384,7 +392,9 @@ def make_ready(
     photo.stored = sum(each.sealed.size for each in written)
     session.delete(upload)
     removal = promise_removal(session, names=[waiting.object_name], at=at)[0]
-    if photo.guest_id is not None and session.scalar(sa.select(Album.asks_first).where(Album.id == photo.album_id)):
+    if held:
+        _hold(session, photo, jobs=jobs, at=at)
+    elif photo.guest_id is not None and session.scalar(sa.select(Album.asks_first).where(Album.id == photo.album_id)):
         photo.state, photo.changed_at = PhotoState.AWAITING, at
     else:
         _show(session, photo, jobs=jobs, at=at)
@@ -494,6 +504,20 @@ def _show(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
     session.flush()
     if photo.pair:
         _join_live_photo(session, photo, jobs=jobs, at=at)
+
+
+def _hold(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
+    """Nobody sees it, and it is kept as evidence; whoever runs the server is told at once."""
+    photo.state, photo.changed_at = PhotoState.HELD, at
+    about = {"album": photo.album_id, "photo": photo.id}
+    activity.record_urgent(session, ActivityKind.PHOTO_HELD, group=photo.group_id, guest=None, jobs=jobs, at=at, **about)
+
+
+def _receipt(photo: Photo, name: str, *, duplicate: bool) -> Receipt:
+    """What we say about a photo that there is; of one that is held, no more than that it can't be shown."""
+    if photo.state is PhotoState.HELD:
+        return Receipt(photo.id, name, PhotoState.REFUSED, "not-shown", duplicate)
+    return Receipt(photo.id, name, photo.state, photo.reason, duplicate)
 
 
 def _new_photo(session: Session, viewer: Member | AddingGuest, album: OpenAlbum, arrived: Arrived, at: datetime) -> Photo:

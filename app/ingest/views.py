@@ -13,7 +13,7 @@ from app.ingest import service
 from app.ingest.receiving import FileOnItsWay, boundary_of, read_files
 from app.ingest.service import AddingGuest, Receipt
 from app.media import service as media
-from app.media.models import PREPARED, PhotoState
+from app.media.models import FOR_MEMBERS, PhotoState
 from app.security.permissions import Action, Asks
 from app.security.viewer import Device
 from app.sharing import service as sharing
@@ -63,7 +63,7 @@ def status(album: str) -> Response:
     """How the photos of an album are doing; `?unfinished=1` leaves out the ready ones but for those that are named by `photo`."""
     found = albums.get_album(session(), member(), album=album, master=house().master)
     unfinished = [PhotoState.RECEIVED, PhotoState.REFUSED]
-    states = unfinished if request.args.get("unfinished") else [*unfinished, *PREPARED]
+    states = unfinished if request.args.get("unfinished") else [*unfinished, *FOR_MEMBERS]
     photos = service.list_in_states(session(), album=found, states=states, also=request.args.getlist("photo")[:MOST_NAMED])
     counts = media.count(session(), album=found.id)
     return make_response(

@@ -28,8 +28,11 @@ class PhotoState(StrEnum):
     REFUSED = "refused"
 
 
-PREPARED = (PhotoState.READY, PhotoState.AWAITING)
-"""The states in which a photo has its renditions and members see it."""
+PREPARED = (PhotoState.READY, PhotoState.AWAITING, PhotoState.HELD)
+"""The states of a photo whose renditions are kept."""
+
+FOR_MEMBERS = (PhotoState.READY, PhotoState.AWAITING)
+"""The states in which members see a photo."""
 
 
 class RenditionName(StrEnum):

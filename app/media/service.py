@@ -14,9 +14,9 @@ from app.activity import service as activity
 from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
-from app.errors import NotVisible
+from app.errors import NotVisible, Refused
 from app.jobs.port import Jobs
-from app.media.models import Incoming, IncomingPart, Photo, PhotoState, Rendition, Upload
+from app.media.models import PREPARED, Incoming, IncomingPart, Photo, PhotoState, Rendition, Upload
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 
@@ -127,10 +127,9 @@ def lately_removed(session: Session, *, album: str, at: datetime) -> list[str]:
 
 
 def get_photo(session: Session, viewer: Member, *, photo: str, master: MasterKey) -> tuple[Photo, OpenAlbum]:
-    """A photo of the member's group, in any state, with its album. Raises `NotVisible` for any other."""
-    found = session.execute(
-        sa.select(Photo, Album).join(Album, Album.id == Photo.album_id).where(Photo.id == photo, Album.group_id == viewer.group)
-    ).one_or_none()
+    """A photo of the member's group, in any state but held, with its album. Raises `NotVisible` for any other."""
+    own = Photo.id == photo, Photo.state != PhotoState.HELD, Album.group_id == viewer.group
+    found = session.execute(sa.select(Photo, Album).join(Album, Album.id == Photo.album_id).where(*own)).one_or_none()
     if found is None:
         raise NotVisible
     row, album = found
@@ -207,13 +206,10 @@ def set_caption(photo: Photo, key: AlbumKey, *, text: str, at: datetime) -> None
 
 def delete_photos(session: Session, viewer: Member, *, album: str, photos: Sequence[str], jobs: Jobs, at: datetime) -> int:
     """Destroy photos of one album of the member's group: keys and rows now, objects by a job. Ids of other albums are passed over, and
-    one that is gone already is no error (two tabs, a second tap). Returns how many there were."""
+    one that is gone already is no error (two tabs, a second tap); so is one that is held. Returns how many there were."""
     lock_album(session, album=album)
-    found = session.scalars(
-        sa.select(Photo.id)
-        .join(Album, Album.id == Photo.album_id)
-        .where(Photo.id.in_(photos), Photo.album_id == album, Album.group_id == viewer.group)
-    ).all()
+    here = Photo.id.in_(photos), Photo.album_id == album, Photo.state != PhotoState.HELD, Album.group_id == viewer.group
+    found = session.scalars(sa.select(Photo.id).join(Album, Album.id == Photo.album_id).where(*here)).all()
     if found:
         destroy_photos(session, album=album, photos=found, jobs=jobs, at=at)
         activity.record(session, ActivityKind.PHOTOS_DELETED, by=viewer, at=at, album=album)
@@ -233,6 +229,44 @@ def destroy_photos(session: Session, *, album: str, photos: Sequence[str], jobs:
     session.execute(sa.delete(Photo).where(Photo.id.in_(photos)))
     count_ready(session, album=album, photos=-len(ready), stored=-sum(ready))
     activity.record_deletion(session, DeletionKind.PHOTO, *photos, at=at)
+
+
+def hold(session: Session, *, photo: str, at: datetime) -> None:
+    """Hide a photo from everybody and keep it, sealed as it is, as evidence: it can't be deleted, nor what it hangs on (see `evidence.py`).
+    Once more is no error. Raises `NotVisible` when there is none, `Refused` for one that nobody sees anyway and that has no renditions."""
+    row = _lock_photo(session, photo)
+    if row.state is PhotoState.HELD:
+        return
+    if row.state not in PREPARED:
+        raise Refused("not-prepared")
+    if row.state is PhotoState.READY:
+        count_ready(session, album=row.album_id, photos=-1, stored=-row.stored)
+    row.state, row.changed_at = PhotoState.HELD, at
+    activity.record_guest(
+        session, ActivityKind.PHOTO_HELD, group=row.group_id, guest=None, album=row.album_id, photo=row.id, at=at
+    )
+
+
+def release(session: Session, *, photo: str, at: datetime) -> None:
+    """Show a photo again that was held; one that a guest added and nobody has seen yet waits for a member's yes. Raises `NotVisible` for
+    one that is not held."""
+    row = _lock_photo(session, photo)
+    if row.state is not PhotoState.HELD:
+        raise NotVisible
+    if row.guest_id is not None and row.shown_at is None:
+        row.state = PhotoState.AWAITING
+    else:
+        row.state, row.shown_at = PhotoState.READY, row.shown_at or at
+        count_ready(session, album=row.album_id, photos=1, stored=row.stored)
+    row.changed_at = at
+
+
+def _lock_photo(session: Session, photo: str) -> Photo:
+    album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
+    if album is None:
+        raise NotVisible
+    lock_album(session, album=album)
+    return session.get_one(Photo, photo, with_for_update=True)
 
 
 def end_incoming(session: Session, *which: sa.ColumnElement[bool], at: datetime) -> None:

@@ -18,6 +18,7 @@ from app.ops.backup.commands import backup, restore
 from app.ops.console import the_house
 from app.ops.doctor import doctor
 from app.ops.exposure import check_storage
+from app.ops.holding import hold, hold_export, hold_open
 from app.ops.mail_trial import mail_test
 from app.ops.move_database import move_database
 from app.ops.move_storage import move_storage
@@ -34,7 +35,8 @@ log = logging.getLogger("kinfold.serve")
 def install(app: Flask) -> None:
     """Give `flask` our commands."""
     looking_after = (doctor, mail_test, status, purge, backup, restore, rotate_keys, move_storage, move_database)
-    for command in (serve, worker, set_up, demo, group, member, *looking_after):
+    evidence = (hold, hold_export, hold_open)
+    for command in (serve, worker, set_up, demo, group, member, *looking_after, *evidence):
         app.cli.add_command(command)
 
 

@@ -72,6 +72,7 @@ def make_demo(house: House) -> Demo:
                 guest=guest,
                 until=at + timedelta(days=usual_days(house.settings.max_days)),
                 may_save=name == "Rose",
+                phones=house.settings.phones,
                 tokens=house.tokens,
                 at=at,
             )

@@ -7,8 +7,9 @@ from flask import Flask
 
 from app.ops.backup.commands import restore
 from app.ops.doctor import doctor
+from app.ops.holding import hold_open
 
-COMMANDS: tuple[click.Command, ...] = (doctor, restore)
+COMMANDS: tuple[click.Command, ...] = (doctor, restore, hold_open)
 
 
 def first_aid() -> Flask | None:

@@ -63,19 +63,33 @@ def write_key(settings: Settings, name: str, text: str) -> None:
 
 
 def wrap_keys(keys: KeyTexts, passphrase: str) -> dict[str, str]:
-    """Both keys under a passphrase: argon2id with 64 MiB, 3 passes and 4 lanes (RFC 9106, second recommendation), then AES-256-GCM."""
-    salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
-    plain = json.dumps({"master": keys.master, "secret": keys.secret}).encode()
-    sealed = AESGCM(_stretched(passphrase, salt)).encrypt(nonce, plain, _PLACE)
-    return {name: base64.b64encode(value).decode() for name, value in (("salt", salt), ("nonce", nonce), ("sealed", sealed))}
+    """Both keys under a passphrase."""
+    return seal_with_passphrase(json.dumps({"master": keys.master, "secret": keys.secret}).encode(), passphrase, _PLACE)
 
 
 def unwrap_keys(told: Mapping[str, str], passphrase: str) -> KeyTexts | None:
     """The keys again, or None when it is not this passphrase."""
+    plain = open_with_passphrase(told, passphrase, _PLACE)
+    try:
+        found = json.loads(plain or b"")
+        return KeyTexts(found["master"], found["secret"])
+    except (KeyError, ValueError):
+        return None
+
+
+def seal_with_passphrase(plain: bytes, passphrase: str, place: bytes) -> dict[str, str]:
+    """A few bytes under a passphrase: argon2id with 64 MiB, 3 passes and 4 lanes (RFC 9106, second recommendation), then AES-256-GCM.
+    `place` says what they are, so that nothing is taken for something else."""
+    salt, nonce = os.urandom(_SALT), os.urandom(_NONCE)
+    sealed = AESGCM(_stretched(passphrase, salt)).encrypt(nonce, plain, place)
+    return {name: base64.b64encode(value).decode() for name, value in (("salt", salt), ("nonce", nonce), ("sealed", sealed))}
+
+
+def open_with_passphrase(told: Mapping[str, str], passphrase: str, place: bytes) -> bytes | None:
+    """The same bytes again, or None when it is not this passphrase."""
     try:
         salt, nonce, sealed = (base64.b64decode(told[name], validate=True) for name in ("salt", "nonce", "sealed"))
-        plain = json.loads(AESGCM(_stretched(passphrase, salt)).decrypt(nonce, sealed, _PLACE))
-        return KeyTexts(plain["master"], plain["secret"])
+        return AESGCM(_stretched(passphrase, salt)).decrypt(nonce, sealed, place)
     except (KeyError, ValueError, InvalidTag):
         return None
 

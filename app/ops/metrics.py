@@ -149,6 +149,7 @@ def _gauges(totals: Totals) -> Iterator[Metric]:
     yield _gauge(
         "oldest_waiting_seconds", "How long the oldest photo that waits has waited; 0 when none does.", totals.waiting or 0
     )
+    yield _gauge("reports", "Photos of which somebody says that something is wrong, and no owner has answered.", totals.reports)
     yield _gauge("stored_bytes", "Bytes of stored photos.", totals.stored)
     yield _gauge("groups", "Families, schools and clubs.", totals.groups)
     yield _gauge("sessions", "Browsers in which a member is signed in.", totals.sessions)

@@ -1,7 +1,8 @@
 """`flask group` and `flask member`: who is on this server, letting a group in, deleting one for good, and what members can't do for
 themselves: helping in who forgot the password, and deciding about owners."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import click
@@ -75,7 +76,7 @@ def delete_group(group_id: str, yes: bool) -> None:
         click.echo(f"This destroys {photos} photos of {found.name}, and nobody can bring them back from here.")
         if click.prompt("To delete it, type its name") != found.name:
             raise click.ClickException("That is not its name. Nothing was deleted.")
-    with house.database.writing() as session:
+    with _unless_evidence(), house.database.writing() as session:
         rights.delete_group(session, group=found.id, jobs=house.jobs, at=house.clock.now())
     house.database.flatten()
     click.echo(f"{found.name} is deleted. A worker removes its {photos} photos from the storage; nobody can open them any more.")
@@ -140,7 +141,7 @@ def remove(email: str, keep_links: bool) -> None:
     """Delete the account with this e-mail address, and end the links that this member made. Albums, photos and people stay."""
     house = the_house()
     at = house.clock.now()
-    with house.database.writing() as session:
+    with _unless_evidence(), house.database.writing() as session:
         account = _find(session, email)
         _check_not_last(account, groups.lock_owners(session, group=account.group_id))
         viewer = accounts.as_viewer(account)
@@ -186,6 +187,16 @@ def _find(session: Session, email: str) -> Account:
     if account is None:
         raise click.ClickException("Nobody has an account with this e-mail address.")
     return account
+
+
+@contextmanager
+def _unless_evidence() -> Iterator[None]:
+    try:
+        yield
+    except Refused:
+        raise click.ClickException(
+            "A photo of theirs is held as evidence, so nothing was deleted. `flask hold --list` shows it, and what can be done."
+        ) from None
 
 
 def _check_not_last(account: Account, owners: Set[str]) -> None:

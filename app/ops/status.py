@@ -17,6 +17,7 @@ from app.instance import Instance
 from app.jobs.executors import living_workers
 from app.media.models import Photo, PhotoState
 from app.ops.console import the_house
+from app.reports.models import Report
 from app.sharing.models import DeviceRow, Guest, Link
 from app.sharing.service import live_device, live_link
 
@@ -30,6 +31,7 @@ class Totals:
     guests: int
     albums: int
     photos: Mapping[PhotoState, int]
+    reports: int
     waiting: float | None
     stored: int
     links: int
@@ -52,6 +54,7 @@ def count_up(session: Session, *, at: datetime) -> Totals:
         guests=_count(session, Guest),
         albums=_count(session, Album),
         photos=photos,
+        reports=_count(session, Report, Report.answered_at.is_(None)),
         waiting=seconds_since(waiting, at),
         stored=int(session.scalar(sa.select(sa.func.coalesce(sa.func.sum(Photo.stored), 0))) or 0),
         links=_count(session, Link, *live_link(at)),
@@ -96,6 +99,8 @@ def told(totals: Totals, *, workers: int) -> dict[str, str]:
             f"{photos[PhotoState.READY]} ready, {photos[PhotoState.RECEIVED]} waiting{waits}, "
             f"{photos[PhotoState.AWAITING]} for a member's yes, {photos[PhotoState.REFUSED]} refused"
         ),
+        **({"held": f"{photos[PhotoState.HELD]} as evidence; `flask hold --list` shows them"} if photos[PhotoState.HELD] else {}),
+        **({"REPORTS": f"{totals.reports} not answered; `flask hold --list` shows them"} if totals.reports else {}),
         "stored": size(totals.stored),
         "links": f"{totals.links} still let somebody in",
         "browsers": f"{totals.sessions} of members, {totals.devices} of guests",

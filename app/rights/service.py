@@ -21,9 +21,10 @@ from app.answers import seen
 from app.answers import service as answers
 from app.answers.service import Answers, Said
 from app.errors import Refused
+from app.evidence import check_no_evidence
 from app.groups.models import Group
 from app.jobs.port import Jobs
-from app.media.models import PREPARED, Photo, PhotoState, Rendition, RenditionName
+from app.media.models import FOR_MEMBERS, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import PAGE, UNFINISHED, caption, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -211,7 +212,7 @@ def whole_photos(
     query = (
         sa.select(Photo, Rendition.mime)
         .join(Rendition, sa.and_(Rendition.photo_id == Photo.id, Rendition.name == RenditionName.FULL))
-        .where(Photo.album_id == album.id, Photo.state.in_(PREPARED))
+        .where(Photo.album_id == album.id, Photo.state.in_(FOR_MEMBERS))
         .order_by(*order)
         .limit(size)
     )
@@ -238,8 +239,9 @@ def delete_group(session: Session, *, group: str, jobs: Jobs, at: datetime) -> N
     """Destroy a group with everything in it: every key and row now, with it every link, sign-in and invitation, and the objects by jobs.
 
     One transaction, so that nobody ever sees half a group. It takes seconds for 100,000 photos; on SQLite other writers wait for it,
-    readers never do.
+    readers never do. Raises `Refused` while a photo in it is held.
     """
+    check_no_evidence(session, group_id=group)
     # Uploads that are being written down end first, and then nobody begins an album: on PostgreSQL these locks see to it.
     session.execute(sa.select(Album.id).where(Album.group_id == group).with_for_update())
     session.execute(sa.select(Group.id).where(Group.id == group).with_for_update())

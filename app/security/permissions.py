@@ -35,6 +35,7 @@ class Action(Enum):
     SEE_GROUP = ("see who is in the group and what they did", Asks.MEMBER, EVERY_ROLE)
     MANAGE_MEMBERS = ("invite members, change their roles, remove them", Asks.MEMBER, OWNERS)
     KEEP_GROUP = ("change the group, take a copy of everything in it, delete it", Asks.MEMBER, OWNERS)
+    ANSWER_REPORTS = ("answer what was said to be wrong with a photo", Asks.MEMBER, OWNERS)
     STOP_ALL_SHARING = ("end everything that the group shares", Asks.MEMBER, OWNERS)
     SEE_SHARED = ("look at what was shared with this browser's people", Asks.DEVICE, frozenset[Role]())
     ANSWER = ("say something about a photo that was shared, or add one where that is allowed", Asks.DEVICE, frozenset[Role]())

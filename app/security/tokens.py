@@ -7,6 +7,7 @@ hash; *photo addresses* carry signed facts and are bound to a cookie that is nev
 
 import base64
 import hashlib
+import hmac
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ class Purpose(StrEnum):
     SET_UP = "set-up"
     RESET = "reset"
     JOIN = "join"
+    CARD = "card"
     MEDIA = "media"
     KNOWN_BROWSER = "known-browser"
     NO_MORE_MAIL = "no-more-mail"
@@ -93,6 +95,12 @@ class Tokens:
             return hashlib.sha256(base64.urlsafe_b64decode(text + b"==")).digest()
         except (BadSignature, ValueError):
             raise NotVisible from None
+
+    def word_digests(self, words: str) -> list[bytes]:
+        """What is kept of the words on a card, by each of the secret keys, the newest first: words are fewer than random bits, and without
+        the key nobody can try them out on a stolen database."""
+        signer = self._signers[Purpose.CARD]
+        return [hmac.digest(signer.derive_key(key), words.encode(), "sha256") for key in reversed(signer.secret_keys)]
 
     def sign(self, purpose: Purpose, text: str) -> str:
         """`text` with a signature: for facts that a browser keeps for us."""

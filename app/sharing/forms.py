@@ -59,6 +59,20 @@ class GiveForm(PeriodForm):
     album = StringField(validators=[needed("album-missing")])
 
 
+class CardForm(KinfoldForm):
+    """`call`: whom to call when the card does not work, as it is printed."""
+
+    call = LineField(validators=[at_most(100, "call-too-long")])
+
+
+class WordsForm(KinfoldForm):
+    words = LineField(validators=[at_most(200, "words-wrong")])
+
+
+class NoMoreTimeForm(KinfoldForm):
+    never = BooleanField(false_values=NO)
+
+
 class GuestForm(KinfoldForm):
     """Who somebody is, where they are told of new photos if they want that, and what they read."""
 

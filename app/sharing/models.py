@@ -67,7 +67,7 @@ class Grant(Base):
     album.
 
     `visited_at` is their last visit and `new_since` the end of the one before: what has come since is new to them. `asked_at`: they asked
-    for more time; `declined_at`: a member said no, and not to ask again. `reminded_at`: they were told that it ends soon.
+    for more time; `declined_at`: a member said no (see `rules.more_time`). `reminded_at`: they were told that it ends soon.
     """
 
     __tablename__ = "grant"
@@ -96,7 +96,8 @@ class Grant(Base):
 
 class Link(Base):
     """An address that a member sends to a guest. Only the digest of its token is kept. `places` browsers may be let in by it,
-    `used` have been. `replaced_at`: a newer link was made, this one lets nobody in any more but ends no device."""
+    `used` have been. `replaced_at`: a newer link was made, or a member said no to who came with
+    this one: it lets nobody in any more but ends no device."""
 
     __tablename__ = "link"
 
@@ -139,13 +140,15 @@ class DeviceRow(Base):
 class NewPhone(Base):
     """A browser that stands before a link and waits for a member's yes. `number` has two digits and is shown on both sides, so that Anna
     knows whose phone it is; `cookie_hash` is the digest of the secret by which the waiting browser is known, and only that one is let
-    in. After `expires_at` nobody is."""
+    in. After `expires_at` nobody is. `opened_by` is the digest of the form whose button was tapped: tapped twice, only the second waits.
+    A no takes the row away."""
 
     __tablename__ = "new_phone"
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     link_id: Mapped[str] = mapped_column(sa.ForeignKey("link.id", ondelete="CASCADE"), index=True)
     cookie_hash: Mapped[bytes] = mapped_column(unique=True)
+    opened_by: Mapped[bytes | None]
     number: Mapped[int]
     label: Mapped[str]
     asked_at: Mapped[datetime]

@@ -3,6 +3,7 @@
 `app/viewing/media.py` decides the same about photo bytes in one SQL statement; a test holds the two against each other.
 """
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
@@ -12,8 +13,21 @@ from app.errors import Refused
 
 DAYS = (7, 30, 90)
 DEFAULT_DAYS = 30
-PLACES = 3
-"""Browsers that one link lets in: WhatsApp's own, the phone's, a tablet."""
+CARD_DAYS = 30
+"""How long the words of a card are good for, at most."""
+
+NEW_PHONE_WAITS = timedelta(hours=24)
+NEW_PHONES_AT_ONCE = 3
+"""Browsers that may wait before one link."""
+
+NUMBERS = range(10, 100)
+"""What a phone that waits may be called by: two digits."""
+
+TOLD_AGAIN = timedelta(minutes=10)
+"""After so long a member is told once more that a new phone asks, however many ask meanwhile."""
+
+ENDS_SOON = timedelta(days=3)
+"""So long before its end a guest is reminded."""
 
 SAME_TAP = timedelta(minutes=10)
 """The same form sent again within this time is a second tap on the same button."""
@@ -47,6 +61,15 @@ class GrantState(StrEnum):
     LIVE = "live"
     EXPIRED = "expired"
     ENDED = "ended"
+
+
+class MoreTime(StrEnum):
+    """Whether a guest whose time has run out may ask for more, and what became of it."""
+
+    MAY_ASK = "may-ask"
+    ASKED = "asked"
+    REFUSED = "refused"
+    NEVER = "never"
 
 
 class Sight(StrEnum):
@@ -87,6 +110,20 @@ def grant_state(*, expires_at: datetime, ended_at: datetime | None, ended_by_han
     if ended_by_hand:
         return GrantState.ENDED
     return GrantState.EXPIRED if ended_at is not None or at >= expires_at else GrantState.LIVE
+
+
+def more_time(*, asked_at: datetime | None, declined_at: datetime | None) -> MoreTime:
+    """A guest asks once, until they get more time. A plain no (both moments are there) is over with that, "don't ask again" (only the
+    second is) never."""
+    if declined_at is not None:
+        return MoreTime.REFUSED if asked_at is not None else MoreTime.NEVER
+    return MoreTime.ASKED if asked_at is not None else MoreTime.MAY_ASK
+
+
+def days_left(*, expires_at: datetime, at: datetime) -> int | None:
+    """How many days there still are, begun ones counted, for whoever is to be reminded; None while that is not soon."""
+    left = expires_at - at
+    return math.ceil(left / timedelta(days=1)) if left <= ENDS_SOON else None
 
 
 def sight(grants: Sequence[tuple[GrantState, datetime]]) -> Sight:

@@ -18,6 +18,7 @@ from app.activity.models import ActivityKind, DeletionKind
 from app.albums.rules import SECOND_TAP
 from app.albums.service import OpenAlbum, open_album
 from app.errors import AlbumClosed, LinkEnded, NotVisible, Refused
+from app.evidence import check_no_evidence, is_evidence
 from app.groups import service as groups
 from app.media import service as media
 from app.media.models import Incoming
@@ -25,8 +26,9 @@ from app.security.sealing import MasterKey
 from app.security.tokens import Issued, Purpose, Tokens, new_cookie
 from app.security.viewer import Device, Member, Nobody, Viewer
 from app.sharing import rules
-from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link, LinkKind
+from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link, LinkKind, NewPhone
 from app.sharing.rules import GrantState, LinkState, Sight
+from app.sharing.words import draw
 
 OfGuest = TypeVar("OfGuest", Grant, Link, DeviceRow)
 
@@ -65,12 +67,13 @@ class MailLink:
 
 @dataclass(frozen=True)
 class SharedAlbum:
-    """An album as a guest may see it: until when, whether it may be saved, and who shared it. `visited_at` is when the people of this
-    device were here last, and `new_since` the end of the visit before; both are empty at first. `grants` are those of this device's
-    people that are good now."""
+    """An album as a guest may see it: until when, whether it may be saved, and who shared it. `days_left` only when that is soon.
+    `visited_at` is when the people of this device were here last, and `new_since` the end of the visit before; both are empty at first.
+    `grants` are those of this device's people that are good now."""
 
     album: OpenAlbum
     until: datetime
+    days_left: int | None
     may_save: bool
     sender: str
     visited_at: datetime | None
@@ -175,12 +178,13 @@ def share(
     until: datetime,
     may_save: bool,
     may_add: bool = False,
+    phones: int,
     tokens: Tokens,
     at: datetime,
 ) -> Shared:
-    """The one-tap way: the guest may see the album, and here is a new link for them."""
+    """The one-tap way: the guest may see the album, and here is a new link for them, which lets so many phones in at once."""
     granted = give(session, viewer, album=album, guest=guest, until=until, may_save=may_save, may_add=may_add, at=at)
-    link, token = _new_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
+    link, token = _new_link(session, viewer, guest=guest, until=until, phones=phones, tokens=tokens, at=at)
     return Shared(guest, granted, link, token)
 
 
@@ -201,7 +205,8 @@ def give(
     if grant is None:
         grant = Grant(guest_id=guest.id, album_id=album.id, created_at=at)
         session.add(grant)
-    grant.expires_at, grant.created_by = until, viewer.id
+    grant.created_by = viewer.id
+    _begin_anew(grant, until=until)
     set_saving(session, grant=grant, may_save=may_save, at=at)
     set_adding(session, grant=grant, may_add=may_add, at=at)
     grant.ended_at = grant.ended_by = None
@@ -212,28 +217,53 @@ def give(
 
 
 def make_link(
-    session: Session, viewer: Member, *, guest: Guest, until: datetime, tokens: Tokens, at: datetime
+    session: Session, viewer: Member, *, guest: Guest, until: datetime, phones: int, tokens: Tokens, at: datetime
 ) -> tuple[Link, str]:
     """A new link; the ones before let nobody in any more, and the devices that they let in stay."""
-    made = _new_link(session, viewer, guest=guest, until=until, tokens=tokens, at=at)
+    made = _new_link(session, viewer, guest=guest, until=until, phones=phones, tokens=tokens, at=at)
     activity.record(session, ActivityKind.LINK_MADE, by=viewer, at=at, guest=guest.id)
     return made
 
 
-def _new_link(
+def make_card(
     session: Session, viewer: Member, *, guest: Guest, until: datetime, tokens: Tokens, at: datetime
 ) -> tuple[Link, str]:
-    _lock_guest(session, guest)
-    session.execute(
-        sa.update(Link)
-        .where(Link.guest_id == guest.id, Link.revoked_at.is_(None), Link.replaced_at.is_(None))
-        .values(replaced_at=at)
-    )
+    """A card to send by post, and the words on it, told this once. It lets one phone in, after a member's yes; the card before is good
+    for nothing any more."""
+    words = draw()
+    digest, *_ = tokens.word_digests(words)
+    link = _add_link(session, viewer, guest=guest, kind=LinkKind.POSTCARD, digest=digest, places=0, until=until, at=at)
+    activity.record(session, ActivityKind.LINK_MADE, by=viewer, at=at, guest=guest.id)
+    return link, words
+
+
+def _new_link(
+    session: Session, viewer: Member, *, guest: Guest, until: datetime, phones: int, tokens: Tokens, at: datetime
+) -> tuple[Link, str]:
     issued = tokens.issue(Purpose.LINK)
+    link = _add_link(session, viewer, guest=guest, kind=LinkKind.SENT, digest=issued.digest, places=phones, until=until, at=at)
+    return link, issued.value
+
+
+def _add_link(
+    session: Session,
+    viewer: Member,
+    *,
+    guest: Guest,
+    kind: LinkKind,
+    digest: bytes,
+    places: int,
+    until: datetime,
+    at: datetime,
+) -> Link:
+    """A link in the place of those of its kind that there are."""
+    _lock_guest(session, guest)
+    replace_links(session, Link.guest_id == guest.id, Link.kind == kind, at=at)
     link = Link(
         guest_id=guest.id,
-        digest=issued.digest,
-        places=rules.PLACES,
+        kind=kind,
+        digest=digest,
+        places=places,
         used=0,
         created_at=at,
         created_by=viewer.id,
@@ -241,7 +271,18 @@ def _new_link(
     )
     session.add(link)
     session.flush()
-    return link, issued.value
+    return link
+
+
+def replace_links(session: Session, *which: sa.ColumnElement[bool], at: datetime) -> None:
+    """These links let nobody in any more, and nobody waits before them; the devices that they let in stay."""
+    end_waiting(session, *which)
+    session.execute(sa.update(Link).where(*which, Link.revoked_at.is_(None), Link.replaced_at.is_(None)).values(replaced_at=at))
+
+
+def end_waiting(session: Session, *which: sa.ColumnElement[bool]) -> None:
+    """Nobody waits before these links any more; also who has got a yes and was not here since is not let in."""
+    session.execute(sa.delete(NewPhone).where(NewPhone.link_id.in_(sa.select(Link.id).where(*which))))
 
 
 def get_grant(session: Session, viewer: Member, *, grant: str) -> Grant:
@@ -253,11 +294,18 @@ def extend(session: Session, viewer: Member, *, grant: Grant, until: datetime, m
     """More time, also after the date has passed. Raises `Refused` for a grant that was ended by hand: that takes sharing again."""
     if grant.ended_by is EndedBy.HAND:
         raise Refused("ended-by-hand")
-    grant.expires_at = until
-    grant.ended_at = grant.ended_by = None
+    _begin_anew(grant, until=until)
     if may_save is not None:
         set_saving(session, grant=grant, may_save=may_save, at=at)
     activity.record(session, ActivityKind.SHARING_EXTENDED, by=viewer, at=at, guest=grant.guest_id, album=grant.album_id)
+
+
+def _begin_anew(grant: Grant, *, until: datetime) -> None:
+    """Another end. Whoever has asked for it may ask again when that has come, unless a member does not want to be asked."""
+    grant.expires_at = until
+    grant.ended_at = grant.ended_by = grant.reminded_at = None
+    if grant.asked_at is not None:
+        grant.asked_at = grant.declined_at = None
 
 
 def set_saving(session: Session, *, grant: Grant, may_save: bool, at: datetime) -> None:
@@ -283,6 +331,7 @@ def end_grant(session: Session, viewer: Member, *, grant: Grant, at: datetime) -
 def revoke_link(session: Session, viewer: Member, *, link: str, at: datetime) -> Link:
     """End a link and the devices that it let in."""
     found = _of_group(session, viewer, Link, link)
+    end_waiting(session, Link.id == found.id)
     session.execute(sa.update(Link).where(Link.id == found.id, Link.revoked_at.is_(None)).values(revoked_at=at))
     _end_devices(session, DeviceRow.link_id == found.id, at=at)
     activity.record(session, ActivityKind.SHARING_ENDED, by=viewer, at=at, guest=found.guest_id)
@@ -397,7 +446,9 @@ def drop_mail_link(session: Session, *, link: str) -> None:
 
 
 def delete_guest(session: Session, viewer: Member, *, guest: Guest, at: datetime) -> None:
-    """Forget a person: what they see and said, their links and devices go with them."""
+    """Forget a person: what they see and said, their links and devices go with them. Raises `Refused` for one who added a photo that
+    is held."""
+    check_no_evidence(session, guest_id=guest.id)
     activity.record(session, ActivityKind.GUEST_DELETED, by=viewer, at=at)
     activity.record_deletion(session, DeletionKind.GUEST, guest.id, at=at)
     media.drop_voices(session, guests=[guest.id], at=at)
@@ -522,8 +573,16 @@ def note_visit_of_album(session: Session, viewer: Device, *, album: str, at: dat
 
 def find_link(session: Session, *, token: str, tokens: Tokens) -> Link:
     """The link behind an address, in any state, with its guest. Raises `NotVisible` when we never made it."""
-    digest = tokens.digest(Purpose.LINK, token)
-    found = session.scalars(sa.select(Link).where(Link.digest == digest).options(joinedload(Link.guest))).one_or_none()
+    return _find_link(session, [tokens.digest(Purpose.LINK, token)])
+
+
+def find_card(session: Session, *, words: str, tokens: Tokens) -> Link:
+    """The same for the words of a card."""
+    return _find_link(session, tokens.word_digests(words))
+
+
+def _find_link(session: Session, digests: Sequence[bytes]) -> Link:
+    found = session.scalars(sa.select(Link).where(Link.digest.in_(digests)).options(joinedload(Link.guest))).one_or_none()
     if found is None:
         raise NotVisible
     return found
@@ -565,9 +624,17 @@ def check_link_opens(link: Link, at: datetime) -> None:
 
 
 def enrol(
-    session: Session, *, link: Link, cookie: bytes | None, label: str, at: datetime, opened_by: bytes | None = None
+    session: Session,
+    *,
+    link: Link,
+    cookie: bytes | None,
+    label: str,
+    at: datetime,
+    opened_by: bytes | None = None,
+    asked: bool = False,
 ) -> Issued | None:
-    """Let a browser in: it becomes a device of the link's guest, under a fresh cookie; what else it was good for moves along.
+    """Let a browser in: it becomes a device of the link's guest, under a fresh cookie; what else it was good for moves along. One that
+    has `asked`, and got a member's yes, brings its own place.
 
     The same form sent again (`opened_by`: a second tap, or a try after an answer that was lost) is the same device under another fresh
     cookie, and takes no further place. The places are counted by one conditional UPDATE, so that fifty taps at once let in exactly as
@@ -589,8 +656,8 @@ def enrol(
             return _move_cookie(session, again.cookie_hash, at=at)
     taken = session.execute(
         sa.update(Link)
-        .where(Link.id == link.id, Link.used < Link.places, *live_link(at))
-        .values(used=Link.used + 1)
+        .where(Link.id == link.id, sa.true() if asked else Link.used < Link.places, *live_link(at))
+        .values(used=Link.used + 1, places=Link.places + (1 if asked else 0))
         .returning(Link.id)
     ).one_or_none()
     if taken is None:
@@ -645,7 +712,7 @@ def list_shared(
     rows = _grants(session, Grant.guest_id.in_(guests))
     match rules.sight([(state_of_grant(grant, at), grant.ended_at or grant.expires_at) for grant, _ in rows]):
         case Sight.CLOSED:
-            raise AlbumClosed(next(sender for grant, sender in rows if state_of_grant(grant, at) is GrantState.EXPIRED))
+            raise _closed(rows, at)
         case Sight.NOTHING:
             raise NotVisible
         case Sight.ALBUMS:
@@ -653,7 +720,7 @@ def list_shared(
     by_album: dict[str, list[tuple[Grant, str]]] = {}
     for grant, sender in sorted(live, key=lambda row: (row[0].album.created_at, row[0].album_id), reverse=True):
         by_album.setdefault(grant.album_id, []).append((grant, sender))
-    return [_shared_album(grants, master) for grants in by_album.values()]
+    return [_shared_album(grants, master, at) for grants in by_album.values()]
 
 
 def get_shared_album(session: Session, viewer: Device, *, album: str, master: MasterKey, at: datetime) -> SharedAlbum:
@@ -664,9 +731,9 @@ def get_shared_album(session: Session, viewer: Device, *, album: str, master: Ma
     rows = _grants(session, Grant.guest_id.in_(viewer.guests), Grant.album_id == album)
     live = [(grant, sender) for grant, sender in rows if state_of_grant(grant, at) is GrantState.LIVE]
     if live:
-        return _shared_album(live, master)
+        return _shared_album(live, master, at)
     if rules.sight([(state_of_grant(grant, at), grant.ended_at or grant.expires_at) for grant, _ in rows]) is Sight.CLOSED:
-        raise AlbumClosed(next(sender for grant, sender in rows if state_of_grant(grant, at) is GrantState.EXPIRED))
+        raise _closed(rows, at)
     raise NotVisible
 
 
@@ -694,14 +761,17 @@ def end_what_is_over(session: Session, *, at: datetime) -> None:
     session.execute(sa.update(Link).where(Link.ended_at.is_(None), Link.expires_at <= at).values(ended_at=Link.expires_at))
     over = sa.or_(DeviceRow.expires_at <= at, DeviceRow.unused_after <= at)
     session.execute(sa.update(DeviceRow).where(DeviceRow.ended_at.is_(None), over).values(ended_at=at))
+    session.execute(sa.delete(NewPhone).where(NewPhone.expires_at <= at))
 
 
 def forget_people(session: Session, *, at: datetime) -> None:
-    """Forget everybody with whom nothing has been shared for so long: their names, links and devices."""
+    """Forget everybody with whom nothing has been shared for so long: their names, links and devices. Not those who added a photo that is
+    held."""
     last = at - rules.FORGOTTEN_AFTER
     lately = sa.exists().where(Grant.guest_id == Guest.id, sa.func.coalesce(Grant.ended_at, Grant.expires_at) > last)
     unseen = sa.or_(Guest.seen_until.is_(None), Guest.seen_until <= last)
-    forgotten = session.scalars(sa.select(Guest.id).where(Guest.shared_at <= last, unseen, ~lately).with_for_update()).all()
+    forgettable = Guest.shared_at <= last, unseen, ~lately, ~is_evidence(guest_id=Guest.id)
+    forgotten = session.scalars(sa.select(Guest.id).where(*forgettable).with_for_update()).all()
     if forgotten:
         media.drop_voices(session, guests=forgotten, at=at)
         session.execute(sa.delete(Guest).where(Guest.id.in_(forgotten)))
@@ -748,17 +818,26 @@ def _grants(session: Session, *which: sa.ColumnElement[bool]) -> list[tuple[Gran
     return [(grant, sender or "") for grant, sender in rows]
 
 
-def _shared_album(grants: Sequence[tuple[Grant, str]], master: MasterKey) -> SharedAlbum:
+def _shared_album(grants: Sequence[tuple[Grant, str]], master: MasterKey, at: datetime) -> SharedAlbum:
     longest, sender = max(grants, key=lambda row: row[0].expires_at)
     return SharedAlbum(
         open_album(longest.album, master=master),
         longest.expires_at,
+        rules.days_left(expires_at=longest.expires_at, at=at),
         any(grant.may_save for grant, _ in grants),
         sender,
         visited_at=max((grant.visited_at for grant, _ in grants if grant.visited_at), default=None),
         new_since=max((grant.new_since for grant, _ in grants if grant.new_since), default=None),
         grants=[grant for grant, _ in grants],
     )
+
+
+def _closed(grants: Sequence[tuple[Grant, str]], at: datetime) -> AlbumClosed:
+    """The album of these whose time has run out last, as its guest is told."""
+    over = [row for row in grants if state_of_grant(row[0], at) is GrantState.EXPIRED]
+    last, sender = max(over, key=lambda row: row[0].ended_at or row[0].expires_at)
+    more_time = rules.more_time(asked_at=last.asked_at, declined_at=last.declined_at)
+    return AlbumClosed(sender, album=last.album_id, more_time=more_time)
 
 
 def _of_group(session: Session, viewer: Member, kind: type[OfGuest], row: str) -> OfGuest:
@@ -778,6 +857,7 @@ def _lock_guest(session: Session, guest: Guest) -> None:
 
 def _stop(session: Session, guests: sa.Select[str], *, at: datetime) -> None:
     _end_grants(session, Grant.guest_id.in_(guests), at=at)
+    end_waiting(session, Link.guest_id.in_(guests))
     session.execute(sa.update(Link).where(Link.guest_id.in_(guests), Link.revoked_at.is_(None)).values(revoked_at=at))
     _end_devices(session, DeviceRow.guest_id.in_(guests), at=at)
 

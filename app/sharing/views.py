@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, jsonify, make_response, redirect, render_template, request, url_for
-from flask import session as form_session
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response
 
@@ -18,21 +18,19 @@ from app.groups import service as groups
 from app.media import service as media
 from app.media.tiles import tile
 from app.security.permissions import Action, Asks
-from app.security.tokens import cookie_digest
-from app.security.viewer import Device, Member, Viewer
-from app.sharing import rules, service
-from app.sharing.forms import GiveForm, GuestForm, PeriodForm, RemoveMemberForm, ShareForm
-from app.sharing.models import DeviceRow, Grant, Guest, Link, LinkKind
+from app.security.viewer import Viewer
+from app.sharing import asking, door, rules, service
+from app.sharing.forms import CardForm, GiveForm, GuestForm, NoMoreTimeForm, PeriodForm, RemoveMemberForm, ShareForm
+from app.sharing.models import DeviceRow, Grant, Guest, Link
 from app.sharing.rules import GrantState, LinkState
 from app.sharing.service import Made
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
 from app.web.errors import wants_json
 from app.web.forms import once_more, tidy
 from app.web.i18n import prefer
-from app.web.labels import device_label
 from app.web.qr import qr_svg
 from app.web.session import house, session
-from app.web.viewer import cookie, credential, give_cookie, member, note_visit, sent_cookie, take_cookie
+from app.web.viewer import cookie, member, note_visit, take_cookie
 
 pages = Blueprint("sharing", __name__)
 
@@ -87,6 +85,7 @@ def do_share(album: str) -> Response:
         until=until,
         may_save=form.may_save.data,
         may_add=form.may_add.data,
+        phones=house().settings.phones,
         tokens=house().tokens,
         at=at,
     )
@@ -255,10 +254,37 @@ def new_link(guest: str) -> Response:
     """A new link, told this once; the ones before let nobody in any more."""
     found, form, at = _guest(guest), PeriodForm(), house().clock.now()
     until = _until(form)
-    link, token = service.make_link(session(), member(), guest=found, until=until, tokens=house().tokens, at=at)
+    phones, tokens = house().settings.phones, house().tokens
+    link, token = service.make_link(session(), member(), guest=found, until=until, phones=phones, tokens=tokens, at=at)
     if wants_json():
         return make_response(jsonify(id=link.id, link=_address(token), expires_at=until.isoformat()), 201)
     return _link_page(found, link, token, None)
+
+
+@pages.post("/people/<guest>/card")
+@allow(Action.SHARE)
+def new_card(guest: str) -> Response:
+    """A page to print, for somebody without a messenger: told this once, like a link."""
+    found, form, at = _guest(guest), CardForm(), house().clock.now()
+    if not form.validate():
+        raise Refused(form.first_error)
+    until = rules.until(
+        days=min(rules.CARD_DAYS, house().settings.max_days), date=None, at=at, max_days=house().settings.max_days
+    )
+    link, words = service.make_card(session(), member(), guest=found, until=until, tokens=house().tokens, at=at)
+    address = house().settings.base_url + url_for("door.card", words=words)
+    if wants_json():
+        return make_response(jsonify(id=link.id, link=address, words=words.split("-"), expires_at=until.isoformat()), 201)
+    page = render_template(
+        "sharing/card.html",
+        guest=_about(found),
+        call=form.call.data,
+        words=words.split("-"),
+        typed=urlsplit(house().settings.base_url).netloc + url_for("door.type_words"),
+        expires=until,
+        qr_svg=qr_svg(address),
+    )
+    return make_response(page, 201)
 
 
 @pages.post("/links/<link>/revoke")
@@ -277,6 +303,32 @@ def one_more(link: str) -> Response:
 @allow(Action.SHARE)
 def remove_device(device: str) -> Response:
     return _to_person(service.remove_device(session(), member(), device=device, at=house().clock.now()).guest_id)
+
+
+# --- what people ask -------------------------------------------------------------------------------------------------
+
+
+@pages.post("/grants/<grant>/no-more-time")
+@allow(Action.SHARE)
+def no_more_time(grant: str) -> Response:
+    """No; with `never` also not to be asked again. Yes is `extend`."""
+    found, form = service.get_grant(session(), member(), grant=grant), NoMoreTimeForm()
+    asking.refuse_more_time(session(), member(), grant=found, never=form.never.data, at=house().clock.now())
+    return _to_person(found.guest_id)
+
+
+@pages.post("/new-phones/<phone>/let-in")
+@allow(Action.SHARE)
+def let_in(phone: str) -> Response:
+    """It is Rose: the browser that waits is let in when it looks next."""
+    return _to_person(asking.let_in(session(), member(), phone=phone, at=house().clock.now()))
+
+
+@pages.post("/new-phones/<phone>/refuse")
+@allow(Action.SHARE)
+def refuse_phone(phone: str) -> Response:
+    """It is not: the link that it came with ends. The person's page offers a new one."""
+    return _to_person(asking.refuse_phone(session(), member(), phone=phone, at=house().clock.now()))
 
 
 @pages.get("/stop-sharing")
@@ -329,7 +381,7 @@ def do_remove_member(whom: str) -> Response:
 def invite(token: str) -> Response:
     """The neutral page: a button, and not a word about whose photos or which. Bots and scanners see this too."""
     link = service.find_link(session(), token=token, tokens=house().tokens)
-    known = _known_here(link)
+    known = door.known_here(link)
     if known is not None:
         return known
     service.check_link_opens(link, house().clock.now())
@@ -339,31 +391,13 @@ def invite(token: str) -> Response:
 @pages.post("/i/<token>")
 @allow(Action.KNOCK, checks_own_token=True)
 def open_invite(token: str) -> Response:
-    """The tap on the button: this browser becomes one of the guest's devices."""
+    """The tap on the button: this browser becomes one of the guest's devices, or asks to become one."""
     try:
         check_form_token(sent_form_token(), time_limit=FOREVER)
     except CSRFError:
         service.check_link_opens(service.find_link(session(), token=token, tokens=house().tokens), house().clock.now())
         return make_response(render_template("sharing/invite.html", again=True), 400)
-    link, at = service.find_link(session(), token=token, tokens=house().tokens), house().clock.now()
-    known = _known_here(link)
-    if known is not None:
-        return known
-    service.check_link_opens(link, at)
-    issued = service.enrol(
-        session(),
-        link=link,
-        cookie=sent_cookie(Asks.DEVICE),
-        opened_by=cookie_digest(form_session["csrf_token"]),
-        label=device_label(request.user_agent.string),
-        at=at,
-    )
-    if issued is None:
-        return make_response(render_template("sharing/invite_full.html"), 403)
-    form_session.clear()
-    response = make_response(redirect(url_for("viewing.shared"), 303))
-    give_cookie(response, Asks.DEVICE, issued, keep=rules.DEVICE_LASTS)
-    return response
+    return door.enter(service.find_link(session(), token=token, tokens=house().tokens))
 
 
 @pages.post("/shared/leave")
@@ -375,17 +409,6 @@ def leave() -> Response:
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
     take_cookie(response, Asks.DEVICE)
     return response
-
-
-def _known_here(link: Link) -> Response | None:
-    """The answer for a browser that need not be let in: it is the guest's already, or a member's of the same group."""
-    device = credential(Asks.DEVICE).viewer
-    if isinstance(device, Device) and link.guest_id in device.guests:
-        return redirect(url_for("viewing.shared"), 303)
-    viewer = credential(Asks.MEMBER).viewer
-    if isinstance(viewer, Member) and viewer.group == link.guest.group_id:
-        return make_response(render_template("sharing/invite_member.html", guest=_about(link.guest)))
-    return None
 
 
 def _until(form: PeriodForm, *, longer: datetime | None = None) -> datetime:
@@ -455,8 +478,8 @@ def _link_facts(link: Link, state: LinkState) -> dict[str, Any]:
         "id": link.id,
         "made": link.created_at,
         "expires": link.expires_at,
-        "by_mail": link.kind is LinkKind.MAIL,
         "places_left": max(0, link.places - link.used),
+        "kind": link.kind.value,
         "state": words.get(state, "ended"),
     }
 
@@ -514,9 +537,13 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
     """Everything a person has, with a button to end each."""
     covers = media.covers(session(), albums=[album.row for _, album, _ in grants])
     given = {album.id for _, album, state in grants if state is GrantState.LIVE}
+    at = house().clock.now()
     page = render_template(
         "sharing/person.html",
         guest=guest,
+        asks=asking.open_asks(session(), member(), master=house().master, guest=guest.id),
+        phones=asking.waiting_phones(session(), member(), at=at, guest=guest.id),
+        needs_link=bool(given and links) and all(state not in (LinkState.LIVE, LinkState.FULL) for _, state in links),
         forgotten=service.forgotten_at(guest, [grant for grant, _, _ in grants]),
         grants=[
             {
@@ -537,6 +564,7 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
         rename_form=GuestForm(formdata=None, name=guest.name, email=guest.email, language=guest.language or ""),
         sends_mail=house().settings.smtp_url is not None,
         give_form=GiveForm(formdata=None),
+        card_form=CardForm(formdata=None),
         **_periods(),
         albums_to_give=[
             {"id": album.id, "title": album.title}

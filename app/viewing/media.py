@@ -26,7 +26,7 @@ from app.errors import KinfoldError, NotVisible, PhotosHidden
 from app.house import House
 from app.ingest.voicing import MIME
 from app.instance import take_notice
-from app.media.models import PREPARED, Photo, PhotoState, Rendition, RenditionName
+from app.media.models import FOR_MEMBERS, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import saved_name
 from app.security.permissions import Asks
 from app.security.tokens import MediaClaim, cookie_digest
@@ -242,7 +242,7 @@ def _for_member(of: Any, mime: Any, *which: Any) -> sa.Select[Any]:
         _facts(of, mime, until=sa.null(), may_save=sa.true())
         .join(Account, Account.group_id == Album.group_id)
         .join(SignedIn, SignedIn.member_id == Account.id)
-        .where(*which, *signed_in, Photo.state.in_(PREPARED))
+        .where(*which, *signed_in, Photo.state.in_(FOR_MEMBERS))
     )
 
 

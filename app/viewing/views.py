@@ -26,13 +26,15 @@ from app.ingest import service as ingest
 from app.ingest import views as ingest_pages
 from app.media import service as media
 from app.media.forms import CaptionForm
-from app.media.models import PREPARED, Photo, PhotoState, RenditionName
+from app.media.models import FOR_MEMBERS, Photo, PhotoState, RenditionName
 from app.media.tiles import Tile, address, tile
 from app.notifications import push
 from app.notifications import service as notifications
+from app.reports import service as reports
 from app.security.permissions import Action, Asks
-from app.sharing import rules
+from app.sharing import asking, rules
 from app.sharing import service as sharing
+from app.sharing.rules import usual_days
 from app.web.access import allow
 from app.web.errors import wants_json
 from app.web.headers import WITH_MICROPHONE
@@ -65,7 +67,18 @@ def albums_page() -> Response:
         return make_response(jsonify(albums=[{"id": album.id, "title": album.title} for album in found]))
     people = sharing.people_by_album(session(), albums=[album.id for album in found], at=house().clock.now())
     cards = [card | {"shared_with": people.get(card["id"], 0)} for card in _cards(found, Asks.MEMBER)]
-    return make_response(render_template("viewing/albums.html", albums=cards, form=AlbumForm(formdata=None)))
+    at = house().clock.now()
+    return make_response(
+        render_template(
+            "viewing/albums.html",
+            albums=cards,
+            form=AlbumForm(formdata=None),
+            asks=asking.open_asks(session(), member(), master=house().master),
+            phones=asking.waiting_phones(session(), member(), at=at),
+            reported=reports.open_reports(session(), member(), master=house().master),
+            usual_days=usual_days(house().settings.max_days),
+        )
+    )
 
 
 @pages.get("/albums/<album>", endpoint="album")
@@ -105,7 +118,7 @@ def album_page(album: str) -> Response:
 @allow(Action.SEE_ALBUMS)
 def photo(photo: str) -> Response:
     row, found = media.get_photo(session(), member(), photo=photo, master=house().master)
-    if row.state not in PREPARED:
+    if row.state not in FOR_MEMBERS:
         return redirect(url_for(".album", album=found.id), 302)
     facts = _photo_facts(row, found, Asks.MEMBER)
     return make_response(
@@ -120,6 +133,7 @@ def photo(photo: str) -> Response:
                 {"name": name, "href": url_for("sharing.person", guest=guest), "day": _noon(day)}
                 for guest, name, day in looking.seen_by(session(), photo=row.id)
             ],
+            reported=reports.open_reports(session(), member(), master=house().master, photo=row.id),
             **facts,
         )
     )
@@ -173,7 +187,13 @@ def shared() -> str:
     by_id = {each.album.id: each for each in found}
     new = media.count_new(session(), since={each.album.id: each.visited_at for each in found if each.visited_at})
     cards = [
-        card | {"until": by_id[card["id"]].until, "sender": by_id[card["id"]].sender, "new": new.get(card["id"], 0)}
+        card
+        | {
+            "until": by_id[card["id"]].until,
+            "days_left": by_id[card["id"]].days_left,
+            "sender": by_id[card["id"]].sender,
+            "new": new.get(card["id"], 0),
+        }
         for card in _cards([each.album for each in found], Asks.DEVICE)
     ]
     people = [
@@ -411,7 +431,7 @@ def _about(album: OpenAlbum) -> dict[str, str]:
 
 
 def _grant(seen: sharing.SharedAlbum) -> dict[str, Any]:
-    return {"until": seen.until, "may_save": seen.may_save, "sender": seen.sender}
+    return {"until": seen.until, "days_left": seen.days_left, "may_save": seen.may_save, "sender": seen.sender}
 
 
 def _turn(asks: Asks, album: str, *, after: str | None = None, before: str | None = None) -> str:

@@ -87,7 +87,7 @@ def _not_found(_error: Exception) -> Response:
 
 def _closed(error: AlbumClosed) -> Response:
     """Time ran out: a known device is told whom to ask, and to drop the pictures that it has kept."""
-    response = _answer("closed", 410, sender=error.sender)
+    response = _answer("closed", 410, sender=error.sender, album=error.album, more_time=error.more_time)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
 

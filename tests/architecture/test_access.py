@@ -22,10 +22,11 @@ from app.config import Settings
 from app.groups import service as groups
 from app.house import House
 from app.ingest import service as ingest
-from app.models import Album, DeviceRow, Grant, Link, Note, Voice
+from app.models import Album, DeviceRow, Grant, Link, NewPhone, Note, Voice
 from app.security.permissions import Asks
 from app.security.tokens import Purpose, cookie_digest
 from app.security.viewer import Role
+from app.sharing import asking
 from app.sharing import service as sharing
 from app.web.access import check_every_route_declares
 from app.web.viewer import cookie_name
@@ -77,9 +78,14 @@ GET  rights.delete                 /group/delete                              40
 GET  rights.goodbye                /goodbye                                   200  200  200  200 200  200  200  200
 GET  sharing.stop_all              /stop-sharing                              404  200  200  404 404  404  404  200
 GET  sharing.invite                /i/{token}                                 200  200  200  303 200  200  200  303
+GET  door.wait                     /waiting                                   404  404  404  404 404  404  404  404
+GET  door.type_words               /c/                                        200  200  200  200 200  200  200  200
+GET  door.card                     /c/{words}                                 200  200  200  200 200  200  200  200
 GET  viewing.shared                /shared                                    404  404  404  200 200  404  410  200
 GET  viewing.shared_album          /shared/{album}                            404  404  404  200 404  404  410  200
 GET  viewing.shared_photo          /shared/{album}/{photo}                    404  404  404  200 404  404  410  200
+GET  reports.shared_photo           /shared/{album}/{photo}/wrong              404  404  404  200 404  404  410  200
+GET  reports.photo                  /photos/{photo}/wrong                      404  404  200  404 404  404  404  404
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
 
 POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404
@@ -93,6 +99,10 @@ POST answers.hide_note             /notes/{note}/hide                         40
 POST answers.hide_voice            /voices/{voice}/hide                       404  404  303  404 404  404  404  404
 POST answers.delete_note           /shared/{album}/{photo}/notes/{note}/delete   404 404 404 303 404  404  410  303
 POST answers.delete_voice          /shared/{album}/{photo}/voices/{voice}/delete 404 404 404 303 404  404  410  303
+POST door.ask_for_more_time         /shared/{album}/more-time                  404  404  404  303 404  404  303  303
+POST reports.report_shared_photo    /shared/{album}/{photo}/wrong              404  404  404  303 404  404  410  303
+POST reports.report_photo           /photos/{photo}/wrong                      404  404  303  404 404  404  404  404
+POST reports.answer                 /photos/{photo}/wrong/answer               404  404  303  404 404  404  404  404
 POST albums.create                 /albums                                    404  303  303  404 404  404  404  303
 POST albums.do_edit                /albums/{album}/edit                       404  404  303  404 404  404  404  404
 POST albums.cover                  /albums/{album}/cover                      404  404  303  404 404  404  404  404
@@ -117,6 +127,8 @@ POST notifications.unsubscribe     /shared/push/end                           40
 POST notifications.end_mail        /unsubscribe/{no_more_mail}               200  200  200  200 200  200  200  200
 POST sharing.one_more              /links/{link}/one-more                     404  404  303  404 404  404  404  404
 POST sharing.new_link              /people/{guest}/links                      404  404  201  404 404  404  404  404
+POST sharing.new_card              /people/{guest}/card                       404  404  201  404 404  404  404  404
+POST sharing.no_more_time          /grants/{grant}/no-more-time               404  404  303  404 404  404  404  404
 POST sharing.revoke_link           /links/{link}/revoke                       404  404  303  404 404  404  404  404
 POST sharing.remove_device         /devices/{device}/remove                   404  404  303  404 404  404  404  404
 POST sharing.end_grant             /grants/{grant}/end                        404  404  303  404 404  404  404  404
@@ -127,6 +139,11 @@ POST media.delete_selected         /albums/{album}/photos/delete              40
 POST albums.delete                 /albums/{album}/delete                     404  404  303  404 404  404  404  404
 POST sharing.leave                 /shared/leave                              404  404  404  303 303  404  303  303
 POST sharing.open_invite           /i/{token_of_jim}                          303  303  200  303 303  303  303  303
+POST door.come_in                  /waiting                                   404  404  404  404 404  404  404  404
+POST door.do_type_words            /c/                                        303  303  303  303 303  303  303  303
+POST door.open_card                /c/{words}                                 303  303  200  303 303  303  303  303
+POST sharing.let_in                /new-phones/{phone}/let-in                 404  404  303  404 404  404  404  404
+POST sharing.refuse_phone          /new-phones/{phone}/refuse                 404  404  303  404 404  404  404  404
 POST groups.do_invite              /members/invite                            404  201  201  404 404  404  404  201
 POST groups.end_invitation         /members/invitations/{invitation}/end      404  404  303  404 404  404  404  404
 POST groups.do_role                /members/{ben}/role                        404  404  303  404 404  404  404  404
@@ -151,6 +168,7 @@ BEN = {
     "tus.ask": 404,  # the file that is arriving is hers
     "tus.go_on": 404,
     "tus.give_up": 404,
+    "reports.answer": 404,
     "groups.invite": 404,
     "groups.role": 404,
     "groups.group": 404,
@@ -194,6 +212,7 @@ FORMS: dict[str, dict[str, str]] = {
     "sharing.give": {"album": "{album}"},
     "sharing.saving": {"may_save": "y"},
     "sharing.adding": {"may_add": "y"},
+    "door.do_type_words": {"words": "{words}"},
     "sharing.do_stop_all": {"password": PASSWORD},
     "rights.export": {"password": PASSWORD},
     "rights.do_delete": {"password": PASSWORD, "confirm": "Not its name"},
@@ -266,6 +285,19 @@ class Stage:
             _, tokens["join"] = groups.invite(session, walkers.owner, **invite)
             somebody = sharing.add_guest(session, cast.owner, name="Somebody", at=at)
             link = session.scalars(sa.select(Link.id).where(Link.guest_id == rose.id)).one()
+            grandson = sharing.get_guest(session, cast.owner, guest=jim.id)
+            until = at + timedelta(days=30)
+            card, words = sharing.make_card(session, cast.owner, guest=grandson, until=until, tokens=self.house.tokens, at=at)
+            asking.ask_to_come_in(
+                session,
+                link=sharing.find_card(session, words=words, tokens=self.house.tokens),
+                cookie=None,
+                label="iPhone",
+                jobs=self.house.jobs,
+                opened_by=b"",
+                at=at,
+            )
+            phone = session.scalars(sa.select(NewPhone.id).where(NewPhone.link_id == card.id)).one()
             device_row = session.scalars(sa.select(DeviceRow.id).where(DeviceRow.guest_id == rose.id)).one()
         self.names = tokens | {
             "version": browser.application.static_url_path.rpartition("/")[2],
@@ -287,6 +319,8 @@ class Stage:
             "session": other_browser.signed_in.id,
             "token": rose.token,
             "no_more_mail": self.house.tokens.sign(Purpose.NO_MORE_MAIL, rose.id),
+            "words": words,
+            "phone": phone,
             "token_of_jim": jim.token,
             "screen": self.house.tokens.media(
                 photo=photo,

@@ -175,7 +175,7 @@ def _invite(place: Stage) -> Iterator[Guest]:
             album = place.anna.albums[titles[number % ALBUMS]]
             guest = sharing.add_guest(session, owner, name=f"Guest {number}", at=at)
             shared = sharing.share(
-                session, owner, album=album, guest=guest, until=at + A_DAY, may_save=False, tokens=house.tokens, at=at
+                session, owner, album=album, guest=guest, until=at + A_DAY, may_save=False, phones=3, tokens=house.tokens, at=at
             )
             link = sharing.find_link(session, token=shared.token, tokens=house.tokens)
             issued = sharing.enrol(session, link=link, cookie=None, label="Android phone", at=at)

@@ -56,6 +56,7 @@ class Family:
         self._let_in(egon, self._short_link(anna))
         anna.goto("/people")
         self.rose = str(anna.get_by_role("link", name="Rose").get_attribute("href"))
+        self.card = self._new_card(anna)
         self._join(anna, self._contexts["ben"].new_page())
         rose.get_by_role("link", name="Brittany 2026").click()
         self.shared_album = rose.url
@@ -86,6 +87,12 @@ class Family:
         until = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
         form = {"csrf_token": token, "name": "Egon", "until": until}
         made = page.request.post(f"{self.album}/share", form=form, headers={"Accept": "application/json"})
+        return str(made.json()["link"])
+
+    def _new_card(self, page: Page) -> str:
+        """The address on a card, as a script is told it."""
+        form = {"csrf_token": page.locator("[name=csrf_token]").first.input_value()}
+        made = page.request.post(f"{self.rose}/card", form=form, headers={"Accept": "application/json"})
         return str(made.json()["link"])
 
     def _join(self, anna: Page, ben: Page) -> None:
@@ -130,6 +137,35 @@ def then(reach: Reach, role: str, name: str) -> Reach:
         page.get_by_role(role, name=name, exact=True).first.click()  # type: ignore[arg-type]
 
     return go
+
+
+def waiting(page: Page, family: Family) -> None:
+    page.goto(family.card)
+    page.get_by_role("button", name="Open the photos").click()
+    expect(page.get_by_role("heading", name="Waiting for")).to_be_visible()
+
+
+def asked(page: Page, family: Family) -> None:
+    page.goto("/shared")
+    more = page.get_by_role("button", name="for more time")
+    if more.is_visible():
+        more.click()
+    expect(page.get_by_text("has been asked")).to_be_visible()
+
+
+def told(page: Page, family: Family) -> None:
+    page.goto(f"{family.shared_photo.partition('?')[0]}/wrong")
+    tell = page.get_by_role("button", name="Tell them")
+    if tell.is_visible():
+        tell.click()
+    expect(page.get_by_text("Thank you")).to_be_visible()
+
+
+def card_ready(page: Page, family: Family) -> None:
+    page.goto(f"{family.rose}#card")
+    page.get_by_label("Whom to call").fill("Anna, 030 1234567")
+    page.get_by_role("button", name="Make the card").click()
+    expect(page.get_by_role("heading", name="is ready")).to_be_visible()
 
 
 def link_ready(page: Page, family: Family) -> None:
@@ -201,6 +237,15 @@ PAGES: dict[str, tuple[str, Reach]] = {
     "23-shared-photo": ("rose", at(lambda family: family.shared_photo)),
     "24-full-screen": ("rose", full_screen),
     "25-closed": ("egon", at(lambda _: "/shared")),
+    "50-closed-asked": ("egon", asked),
+    "51-wrong": ("rose", at(lambda family: f"{family.shared_photo.partition('?')[0]}/wrong")),
+    "52-wrong-told": ("rose", told),
+    "53-waiting": ("stranger", waiting),
+    "54-words": ("stranger", at(lambda _: "/c/")),
+    "55-albums-asks": ("anna", at(lambda _: "/albums")),
+    "56-person-asks": ("anna", at(lambda family: family.rose)),
+    "57-photo-reported": ("anna", at(lambda family: family.photo)),
+    "58-card": ("anna", card_ready),
     "26-nothing-here": ("stranger", at(lambda _: "/nothing")),
     "30-members": ("anna", at(lambda _: "/members")),
     "31-members-for-an-editor": ("ben", at(lambda _: "/members")),

@@ -12,8 +12,13 @@ from playwright.sync_api import Page, expect
 
 from app.accounts.models import SignedIn
 from app.groups import service as groups
+from app.media import service as media
+from app.reports import service as reports
+from app.reports.models import Report
 from app.security.tokens import Purpose, cookie_digest
-from app.security.viewer import Role
+from app.security.viewer import Device, Role
+from app.sharing import asking
+from app.sharing import service as sharing
 from app.web.i18n import CHOSEN, LANGUAGES
 from tests.browser import pictures
 from tests.browser.conftest import PHONE, Phone, album_address, end_by_date, new_family, photos, send_in, tap
@@ -51,6 +56,11 @@ class Cast:
         token = self.server.house.tokens.sign(Purpose.NO_MORE_MAIL, self.smiths.people[name].id)
         return f"/unsubscribe/{token}"
 
+    @property
+    def reported(self) -> str:
+        with self.smiths.house.database.reading() as session:
+            return f"/photos/{session.scalars(sa.select(Report.photo_id)).one()}"
+
     def person(self, name: str) -> str:
         return f"/people/{self.smiths.people[name].id}"
 
@@ -67,8 +77,10 @@ def cast(server: Instance) -> Cast:
     full = smiths.share("Brittany 2026", "Three phones")
     for _ in range(2):
         smiths.enrol(full)
-    smiths.share("Brittany 2026", "Egon")
-    end_by_date(smiths, "Egon")
+    for name in ("Egon", "Otto"):
+        smiths.share("Brittany 2026", name)
+        end_by_date(smiths, name)
+    ask(smiths)
     tablet = smiths.share("Brittany 2026", "Lily")
     tablet.cookie = smiths.enrol(smiths.share("Nothing yet", "Max", open_it=False), cookie_digest(tablet.cookie))
     ben, at = smiths.join("Ben"), server.house.clock.now()
@@ -79,6 +91,17 @@ def cast(server: Instance) -> Cast:
         long_ago = {"confirmed_at": at - timedelta(hours=1)}  # so that the password is asked again wherever it can be
         session.execute(sa.update(SignedIn).where(SignedIn.member_id == smiths.owner.id).values(long_ago))
     return Cast(server, smiths, new_family(server, "The Joneses"), ben, f"/join/{token}")
+
+
+def ask(family: Family) -> None:
+    """Everything that waits for an answer: Otto wants more time, a phone to come in, and something is wrong with a photo."""
+    house, at, album = family.house, family.house.clock.now(), family.albums["Brittany 2026"].id
+    with house.database.writing() as session:
+        asking.ask_for_more_time(session, Device((family.people["Otto"].id,)), album=album, jobs=house.jobs, at=at)
+        link = sharing.find_link(session, token=family.people["Three phones"].token, tokens=house.tokens)
+        asking.ask_to_come_in(session, link=link, cookie=None, label="iPhone", jobs=house.jobs, opened_by=b"", at=at)
+        photo = media.photo_page(session, album=album).photos[1]
+        reports.report(session, Device((family.people["Rose"].id,)), photo=photo, jobs=house.jobs, at=at)
 
 
 Reach = Callable[[Page, Cast], None]
@@ -130,6 +153,19 @@ def link_ready(page: Page, cast: Cast) -> None:
     page.goto(cast.member("Nothing yet", "/share"))
     page.get_by_role("textbox", name="Their name").fill("Somebody else")
     tap(page, "Make the link")
+
+
+def card_ready(page: Page, cast: Cast) -> None:
+    page.goto(cast.person("Rose"))
+    page.get_by_role("link", name="Make a card to print").click()
+    page.get_by_label("Whom to call").fill("Anna, 030 1234567")
+    tap(page, "Make the card")
+
+
+def something_is_wrong(page: Page, cast: Cast) -> None:
+    page.goto(cast.guest("Brittany 2026"))
+    page.goto(str(photos(page).first.get_attribute("href")))
+    page.get_by_role("link", name="Something is wrong with this photo").click()
 
 
 def invitation_ready(page: Page, _: Cast) -> None:
@@ -185,7 +221,9 @@ ANNA: dict[str, Reach] = {
     "album, selecting": at(lambda cast: cast.member("Brittany 2026", "?select=1")),
     "photo": first_photo(lambda cast: cast.member("Brittany 2026")),
     "edit album": at(lambda cast: cast.member("Brittany 2026", "/edit")),
+    "photo, something is wrong": at(lambda cast: cast.reported),
     "share": at(lambda cast: cast.member("Brittany 2026", "/share")),
+    "card ready": card_ready,
     "link ready": link_ready,
     "people": at(lambda _: "/people"),
     "person": at(lambda cast: cast.person("Rose")),
@@ -217,7 +255,8 @@ JONES: dict[str, Reach] = {
 }
 GUESTS: dict[str, tuple[str, Reach]] = {
     "invitation": ("", at(lambda cast: cast.link("Nobody came"))),
-    "invitation, full": ("", after_tapping(lambda cast: cast.link("Three phones"), "Open the photos")),
+    "waiting": ("", after_tapping(lambda cast: cast.link("Three phones"), "Open the photos")),
+    "the words of a card": ("", at(lambda _: "/c/")),
     "link ended": ("", at(lambda cast: cast.link("Egon"))),
     "nothing here": ("", at(lambda _: "/shared/nothing")),
     "no more mail": ("", at(lambda cast: cast.no_more_mail("Rose"))),
@@ -228,7 +267,9 @@ GUESTS: dict[str, tuple[str, Reach]] = {
     "guest's album without photos": ("Jim", at(lambda cast: cast.guest("Nothing yet"))),
     "guest's photo": ("Rose", first_photo(lambda cast: cast.guest("Brittany 2026"))),
     "guest's photo, full screen": ("Rose", full_screen),
+    "guest's photo, something is wrong": ("Rose", something_is_wrong),
     "closed": ("Egon", at(lambda _: "/shared")),
+    "closed, more time is asked": ("Otto", at(lambda _: "/shared")),
 }
 
 

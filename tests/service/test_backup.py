@@ -711,7 +711,7 @@ def test_what_was_taken_from_somebody_since_is_not_given_back(
         groups.set_role(session, cora.viewer, member=cora.viewer.id, role=Role.EDITOR, at=at)
         sharing.set_saving(session, grant=session.get_one(Grant, rose.grant), may_save=False, at=at)
         guest = sharing.get_guest(session, busy.owner, guest=rose.id)
-        sharing.make_link(session, busy.owner, guest=guest, until=at + timedelta(days=9), tokens=house.tokens, at=at)
+        sharing.make_link(session, busy.owner, guest=guest, until=at + timedelta(days=9), phones=3, tokens=house.tokens, at=at)
     Journal(house.settings.data).catch_up(house.database, at=at)
     restored = elsewhere.restore(file, keep_links=True, deletions=house.settings.data / journal.NAME)
     assert restored.without_password == [ben.email] and not restored.without_owner

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.sharing.rules import NEW_PHONES_AT_ONCE
 from tests.postgres import KEYS, cluster, scratch_name
 from tests.seaweed import KEYS as AWS_KEYS
 from tests.seaweed import Seaweed
@@ -156,10 +157,10 @@ def test_attack_3_fifty_taps_at_once_on_two_nodes_let_in_as_many_as_there_are_pl
 
     with ThreadPoolExecutor(TAPS) as together:
         answers = list(together.map(tap, range(TAPS)))
-        assert answers.count(303) == PLACES, answers
+        assert answers.count(303) == PLACES + NEW_PHONES_AT_ONCE, answers
         assert max(answers) < 500, answers
-        inside = [browser for browser, answer in zip(browsers, answers, strict=True) if answer == 303]
-        assert {browser.get(f"/shared/{album}").status for browser in inside} == {200}
+        inside = [browser for browser in browsers if browser.get(f"/shared/{album}").status == 200]
+        assert len(inside) == PLACES
         person = anna.get(f"/people/{guest}", Accept="application/json").json
         assert len(person["devices"]) == PLACES
 

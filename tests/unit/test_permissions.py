@@ -23,6 +23,7 @@ POLICY = {
     Action.SEE_GROUP: (True, True, False, False, False),
     Action.MANAGE_MEMBERS: (True, False, False, False, False),
     Action.KEEP_GROUP: (True, False, False, False, False),
+    Action.ANSWER_REPORTS: (True, False, False, False, False),
     Action.STOP_ALL_SHARING: (True, False, False, False, False),
     Action.SEE_SHARED: (False, False, True, False, False),
     Action.ANSWER: (False, False, True, False, False),

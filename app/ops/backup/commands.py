@@ -38,8 +38,8 @@ def backup(file: Path, check: bool, keys: bool, wait: int) -> None:
         _check(file)
         return
     house = the_house()
-    with _plainly():
-        passphrase = _ask_passphrase(twice=True) if keys else None
+    with plainly():
+        passphrase = ask_passphrase(twice=True) if keys else None
         wait_for_pipeline(house, wait)
         with bar("Backing up", how_many_objects(house)) as progress:
             made = make(house, file, version=version(), passphrase=passphrase, progress=progress)
@@ -60,14 +60,14 @@ def restore(file: Path, keep_links: bool, deletions: Path | None) -> None:
     """
     from app.ops.backup.restoring import NotEmpty, restore  # the whole house, which a command that only helps need not load
 
-    with _plainly():
+    with plainly():
         try:
             if deletions is not None and not deletions.exists():
                 raise click.ClickException(f"There is no file {deletions}.")
             settings, archive = Settings.from_env(), Archive(file)
             passphrase = passphrase_from_env()
             if passphrase is None and archive.manifest.get("keys") and settings.master_key is None and sys.stdin.isatty():
-                passphrase = _ask_passphrase(twice=False)
+                passphrase = ask_passphrase(twice=False)
             with bar("Restoring", archive.objects) as progress:
                 done = restore(
                     settings,
@@ -104,7 +104,7 @@ def _check(file: Path) -> None:
     from app.security.sealing import MasterKey
 
     house = the_house()
-    with _plainly():
+    with plainly():
         archive = Archive(file)
         inside = keys_in(archive, passphrase_from_env())
         master = MasterKey.parse(inside.master) if inside else house.master
@@ -138,7 +138,7 @@ def _say(made: Made, *, wanted: Path) -> None:
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def plainly() -> Iterator[None]:
     """What can go wrong, as a sentence and an exit code."""
     try:
         yield
@@ -159,14 +159,15 @@ def _plainly() -> Iterator[None]:
         ) from None
 
 
-def _ask_passphrase(*, twice: bool) -> str:
+def ask_passphrase(*, twice: bool, of: str = "the keys") -> str:
+    """The passphrase of something, from the environment or the terminal; `twice` for a new one. Raises `ClickException`."""
     given = passphrase_from_env()
     if given is None:
         if not sys.stdin.isatty():
             raise click.ClickException(
                 "Set KINFOLD_BACKUP_PASSPHRASE or KINFOLD_BACKUP_PASSPHRASE_FILE: there is no terminal to ask on."
             )
-        given = str(click.prompt("Passphrase for the keys", hide_input=True, confirmation_prompt=twice, err=True))
+        given = str(click.prompt(f"Passphrase for {of}", hide_input=True, confirmation_prompt=twice, err=True))
     if twice and len(given) < SHORTEST_PASSPHRASE:
         raise click.ClickException(f"A passphrase needs at least {SHORTEST_PASSPHRASE} characters.")
     return given

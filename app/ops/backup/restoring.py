@@ -44,7 +44,7 @@ from app.ops.rotate import rewrap
 from app.security.passwords import Passwords
 from app.security.sealing import MasterKey, SealBroken
 from app.sharing import service as sharing
-from app.sharing.models import DeviceRow, Link
+from app.sharing.models import DeviceRow, Link, NewPhone
 from app.storage.open import LOCAL, open_storage
 from app.storage.port import Storage, StorageFailed, put
 
@@ -234,7 +234,7 @@ def _open_albums(prepared: Database, master_text: str) -> None:
 
 def _end_ways_in(session: Session, at: datetime, *, keep_links: bool) -> None:
     """What works once may have been used since, and nobody notes who has signed out: that ends in any case."""
-    for each in (SignedIn, OneTimeAddress, Invitation):
+    for each in (SignedIn, OneTimeAddress, Invitation, NewPhone):
         session.execute(sa.delete(each))
     if not keep_links:
         session.execute(sa.update(Link).where(Link.revoked_at.is_(None)).values(revoked_at=at))
