@@ -70,16 +70,6 @@ def test_nothing_of_a_guests_pages_comes_from_elsewhere(rose: LintingClient, pag
         assert not [each for found in loads for each in found if "//" in each and "w3.org" not in each], address
 
 
-NEWER_THAN_2018 = re.compile(r"\?\.[a-zA-Z_(\[]|\?\?|\binset\s*:|\d(?:d|s|l)vh\b|:has\(|^\s*&", re.MULTILINE)
-
-
-def test_guests_own_scripts_and_styles_can_be_read_by_a_browser_of_2018(rose: LintingClient, pages: dict[str, str]) -> None:
-    for address, text in loaded_by(rose, pages).items():
-        if "/vendor/" not in address:
-            code = re.sub(r"/\*.*?\*/|//[^\n]*|\"[^\"\n]*\"|'[^'\n]*'", "", text, flags=re.DOTALL)
-            assert not NEWER_THAN_2018.search(code), address
-
-
 def test_the_page_of_components_is_only_there_in_development(browser_of: Callable[..., LintingClient]) -> None:
     assert browser_of().get("/styleguide").status_code == 404
 
