@@ -27,7 +27,11 @@ function read(address) {
   return fetch(address, { credentials: "same-origin" }).then((answer) => {
     if (!answer.ok || answer.redirected) throw new Error("the album is not what it was");
     return answer.text();
-  }).then((text) => new DOMParser().parseFromString(text, "text/html").getElementById("photos"));
+  }).then((text) => {
+    const page = document.createElement("template"); // not a document: a phone takes long to tidy those up
+    page.innerHTML = text;
+    return page.content.querySelector("#photos");
+  });
 }
 
 // Seen anew, a thing says whether it is near.
