@@ -69,7 +69,7 @@ def test_status_counts_everything(cast: Family, types: Types, clock: HandClock) 
     assert "photos     5 ready, 1 waiting, the oldest for 2 hours, 0 for a member's yes, 0 refused" in said
     assert "workers    none is at work" in said and "backup     never made" in said
     told = json.loads(types("status", "--json").output)
-    assert told["photos"] == {"received": 1, "ready": 5, "refused": 0}
+    assert told["photos"] == {"received": 1, "awaiting": 0, "held": 0, "ready": 5, "refused": 0}
     assert (told["groups"], told["guests"], told["waiting"], told["workers"], told["exposed"]) == (2, 4, 7200, 0, False)
     with cast.house.database.reading() as session:
         assert told["stored"] == session.scalar(sa.select(sa.func.sum(Photo.stored)))
