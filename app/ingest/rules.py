@@ -17,6 +17,9 @@ KEPT_WHILE_ANNOUNCED = timedelta(hours=1)
 ALIVE_FOR = timedelta(seconds=30)
 """Whoever puts a file together says so again before a third of this has passed; who has not for all of it is taken for dead."""
 
+MOST_UNSEEN = 500
+"""Photos of one guest that are prepared, wait for a member's yes or could not be used: a member has to look at each."""
+
 NOT_WORTH_KEEPING = frozenset({"empty", "too-large", "not-a-picture", "film-unsupported", "unsupported"})
 """What trying again can't mend: such a file is destroyed at once."""
 

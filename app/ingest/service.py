@@ -129,9 +129,11 @@ def take_room(session: Session, viewer: Member | AddingGuest, *, album: OpenAlbu
 
 
 def take_room_of_guest(session: Session, viewer: AddingGuest, *, size: int, quota: int) -> None:
-    """The same for the room that a guest has of their own, for a caller who has taken the group's."""
-    used = session.scalar(sa.select(sa.func.sum(Photo.stored)).where(Photo.guest_id == viewer.id))
-    if size > quota - int(used or 0):
+    """The same for the room that a guest has of their own, for a caller who has taken the group's. Nobody has very many photos there that
+    wait or could not be used, either."""
+    unseen = sa.func.count().filter(Photo.state.in_(UNFINISHED))
+    used, waiting = session.execute(sa.select(sa.func.sum(Photo.stored), unseen).where(Photo.guest_id == viewer.id)).one()
+    if size > quota - int(used or 0) or waiting >= rules.MOST_UNSEEN:
         raise TooLarge("no-room-for-guest")
 
 

@@ -214,9 +214,9 @@ def _keep_shared(album: str, file: FileOnItsWay, chosen: str) -> Receipt:
         if not shared.adding:
             raise NotVisible
         guest = AddingGuest(whose(shared.adding, chosen), shared.album.row.group_id)
-        if arrived.object_name:  # it is left to the sweep when there is no room any more
-            service.take_room(write, guest, album=shared.album, size=arrived.sealed.size, quota=settings.quota)
-            service.take_room_of_guest(write, guest, size=arrived.sealed.size, quota=settings.guest_quota)
+        size = arrived.sealed.size if arrived.object_name else 0  # its object is left to the sweep when there is no room any more
+        service.take_room(write, guest, album=shared.album, size=size, quota=settings.quota)
+        service.take_room_of_guest(write, guest, size=size, quota=settings.guest_quota)
         receipt = service.receive(write, guest, album=shared.album, arrived=arrived, jobs=house().jobs, at=house().clock.now())
     if receipt.duplicate and arrived.object_name:
         house().storage.delete(arrived.object_name)

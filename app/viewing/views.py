@@ -391,6 +391,7 @@ def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
             "count": counts.get(album.id, media.Counts()).ready,
             "videos": counts.get(album.id, media.Counts()).videos,
             "waiting": counts.get(album.id, media.Counts()).received,
+            "awaiting": counts.get(album.id, media.Counts()).awaiting,
             "cover": tile(covers[album.id], album.key, asks) if album.id in covers else None,
         }
         for album in found

@@ -65,6 +65,7 @@ def test_what_a_guest_adds_waits_for_a_yes_and_then_everybody_sees_it(
     page = anna.get(f"/albums/{brittany}").text
     assert "Waiting for your yes" in page and "<bdi>Rose</bdi> added this." in page and "3 photos." in page
     assert "Waiting for your yes" in anna.get(f"/photos/{photo.id}").text
+    assert "1 waits for your yes" in anna.get("/albums").text
     assert anna.send(f"/albums/{brittany}/photos/yes", photo=photo.id).status_code == 303
     (photo,) = added(house)
     assert (photo.state, photo.shown_at) == (PhotoState.READY, house.clock.now())
@@ -163,6 +164,19 @@ def test_each_guest_has_as_much_room_as_the_instance_gives(
     page = add(client, family.albums[BRITTANY].id, B, json=False)
     assert (page.status_code, "no room here for more photos from you" in page.text) == (413, True)
     assert len([photo for photo in added(small) if photo.album_id == family.albums[BRITTANY].id]) == 1
+
+
+@pytest.mark.usefixtures("may_add")
+def test_nobody_fills_an_album_with_what_members_have_to_look_at(
+    house: House, rose: LintingClient, brittany: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.ingest.rules.MOST_UNSEEN", 2)
+    assert add(rose, brittany, A).status_code == 202
+    assert add(rose, brittany, b"").status_code == 202
+    refused_with(add(rose, brittany, b""), 413, "no-room-for-guest")
+    refused_with(add(rose, brittany, B), 413, "no-room-for-guest")
+    assert rose.send(f"/shared/{brittany}/{added(house)[1].id}/take-back").status_code == 303
+    assert add(rose, brittany, B).status_code == 202
 
 
 @pytest.mark.usefixtures("may_add")
