@@ -23,6 +23,7 @@ from app.groups.models import Group
 from app.jobs.port import Jobs
 from app.media.models import Photo, PhotoState, Rendition, RenditionName
 from app.media.service import PAGE, UNFINISHED, caption, saved_name
+from app.reports.models import Report
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.sharing import service as sharing
@@ -93,6 +94,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     noted = session.scalars(sa.select(Activity).where(Activity.guest_id == guest.id).order_by(Activity.at, Activity.id)).all()
     titles = titles_of(session, viewer, albums={each.album_id for each in noted if each.album_id}, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
+    reports = session.scalars(sa.select(Report.at).where(Report.guest_id == guest.id).order_by(Report.at))
     devices = session.scalars(
         sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id).order_by(DeviceRow.created_at, DeviceRow.id)
     )
@@ -107,6 +109,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
                 "made": link.created_at.isoformat(),
                 "made_by": members.get(link.created_by),
                 "until": link.expires_at.isoformat(),
+                "kind": link.kind.value,
                 "state": sharing.state_of_link(link, at).value,
                 "ended": _moment(link.revoked_at or link.replaced_at or link.ended_at),
                 "lets_in": link.places,
@@ -124,6 +127,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
             }
             for device in devices
         ],
+        "said_something_is_wrong": [said.isoformat() for said in reports],
         "happened": [
             {
                 "at": each.at.isoformat(),
@@ -214,6 +218,8 @@ def _about_grant(grant: Grant, members: dict[str | None, str], at: datetime) -> 
     return {
         "until": grant.expires_at.isoformat(),
         "may_save": grant.may_save,
+        "more_time_asked": _moment(grant.asked_at),
+        "more_time_refused": _moment(grant.declined_at),
         "state": sharing.state_of_grant(grant, at).value,
         "ended": _moment(grant.ended_at),
         "given": grant.created_at.isoformat(),

@@ -13,6 +13,7 @@ from app.activity.service import TELL
 from app.clock import HandClock
 from app.house import House
 from app.models import Activity, DeviceRow, Link, NewPhone
+from app.ops.backup.restoring import end_ways_in
 from app.sharing import rules
 from app.sharing.words import draw, parse
 from tests.conftest import Family
@@ -288,6 +289,16 @@ def test_nobody_waits_for_longer_than_a_day_or_than_the_link_and_no_clock_brings
     with house.database.writing() as session:
         end_what_is_over(session, at=clock.now())
     assert rows(house, NewPhone) == []
+
+
+@pytest.mark.parametrize("keep_links", [False, True])
+def test_a_restored_backup_lets_nobody_in_who_waited_then(
+    house: House, clock: HandClock, anna: LintingClient, fourth: LintingClient, keep_links: bool
+) -> None:
+    anna.send(f"/new-phones/{phone_of(house).id}/let-in")
+    with house.database.writing() as session:
+        end_ways_in(session, clock.now(), keep_links=keep_links)
+    assert fourth.send("/waiting").status_code == 410 and fourth.get("/shared").status_code == 404
 
 
 def test_few_wait_at_once_with_numbers_of_their_own_and_a_member_is_told_once_in_a_while(
