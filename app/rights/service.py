@@ -26,6 +26,7 @@ from app.groups.models import Group
 from app.jobs.port import Jobs
 from app.media.models import FOR_MEMBERS, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import PAGE, UNFINISHED, caption, saved_name
+from app.reports.models import Report
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.sharing import service as sharing
@@ -122,6 +123,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     )
     titles = titles_of(session, viewer, albums=wanted, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
+    reports = session.scalars(sa.select(Report.at).where(Report.guest_id == guest.id).order_by(Report.at))
     devices = session.scalars(
         sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id).order_by(DeviceRow.created_at, DeviceRow.id)
     )
@@ -166,6 +168,7 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
             {"album": titles.get(photo.album_id), "photo": photo.number, "at": photo.created_at.isoformat()} for photo in added
         ],
         "looked_at": [{"day": day.isoformat(), "photo": photo, "album": titles.get(album)} for day, photo, album in looks],
+        "said_something_is_wrong": [said.isoformat() for said in reports],
         "happened": [
             {
                 "at": each.at.isoformat(),
@@ -259,6 +262,8 @@ def _about_grant(grant: Grant, members: dict[str | None, str], at: datetime) -> 
         "until": grant.expires_at.isoformat(),
         "may_save": grant.may_save,
         "may_add": grant.may_add,
+        "more_time_asked": _moment(grant.asked_at),
+        "more_time_refused": _moment(grant.declined_at),
         "state": sharing.state_of_grant(grant, at).value,
         "ended": _moment(grant.ended_at),
         "given": grant.created_at.isoformat(),

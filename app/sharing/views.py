@@ -21,7 +21,7 @@ from app.security.permissions import Action, Asks
 from app.security.viewer import Viewer
 from app.sharing import asking, door, rules, service
 from app.sharing.forms import CardForm, GiveForm, GuestForm, NoMoreTimeForm, PeriodForm, RemoveMemberForm, ShareForm
-from app.sharing.models import DeviceRow, Grant, Guest, Link
+from app.sharing.models import DeviceRow, Grant, Guest, Link, LinkKind
 from app.sharing.rules import GrantState, LinkState
 from app.sharing.service import Made
 from app.web.access import FOREVER, allow, check_form_token, sent_form_token
@@ -537,13 +537,14 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
     """Everything a person has, with a button to end each."""
     covers = media.covers(session(), albums=[album.row for _, album, _ in grants])
     given = {album.id for _, album, state in grants if state is GrantState.LIVE}
+    sent = [state for link, state in links if link.kind is LinkKind.SENT]
     at = house().clock.now()
     page = render_template(
         "sharing/person.html",
         guest=guest,
         asks=asking.open_asks(session(), member(), master=house().master, guest=guest.id),
         phones=asking.waiting_phones(session(), member(), at=at, guest=guest.id),
-        needs_link=bool(given and links) and all(state not in (LinkState.LIVE, LinkState.FULL) for _, state in links),
+        needs_link=bool(given and sent) and not any(state in (LinkState.LIVE, LinkState.FULL) for state in sent),
         forgotten=service.forgotten_at(guest, [grant for grant, _, _ in grants]),
         grants=[
             {

@@ -56,7 +56,7 @@ class Family:
         self._let_in(egon, self._short_link(anna))
         anna.goto("/people")
         self.rose = str(anna.get_by_role("link", name="Rose").get_attribute("href"))
-        self.card = self._new_card(anna)
+        self.card = self._new_card(anna, str(anna.get_by_role("link", name="Jim").get_attribute("href")))
         self._join(anna, self._contexts["ben"].new_page())
         rose.get_by_role("link", name="Brittany 2026").click()
         self.shared_album = rose.url
@@ -89,10 +89,10 @@ class Family:
         made = page.request.post(f"{self.album}/share", form=form, headers={"Accept": "application/json"})
         return str(made.json()["link"])
 
-    def _new_card(self, page: Page) -> str:
+    def _new_card(self, page: Page, person: str) -> str:
         """The address on a card, as a script is told it."""
         form = {"csrf_token": page.locator("[name=csrf_token]").first.input_value()}
-        made = page.request.post(f"{self.rose}/card", form=form, headers={"Accept": "application/json"})
+        made = page.request.post(f"{person}/card", form=form, headers={"Accept": "application/json"})
         return str(made.json()["link"])
 
     def _join(self, anna: Page, ben: Page) -> None:

@@ -11,10 +11,12 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
+from app.activity.service import TELL
 from app.config import Settings
 from app.errors import WrongSetting
 from app.house import House
 from app.ingest.checking import Check, CheckFailed
+from app.ingest.jobs import enqueue_forgotten_uploads
 from app.models import Activity, Photo
 from tests.conftest import Family, found
 from tests.web.conftest import work
@@ -155,8 +157,6 @@ def test_a_photo_is_shown_only_after_the_check_said_yes(
     assert state_of(house, photo) == "received"
     assert "ended with 3" in caplog.text and "it is tried again" in caplog.text
     assert len(list(house.storage.list("albums/"))) == 1, "what was made of it is not left lying"
-    from app.ingest.jobs import enqueue_forgotten_uploads
-
     for _ in range(5):  # as often as it takes: it is not the file's fault
         enqueue_forgotten_uploads(house)
         work(house)
@@ -184,12 +184,10 @@ def test_a_photo_that_the_check_holds_is_seen_by_nobody_and_kept(
 
 def work_without_telling(house: House) -> None:
     """Whoever is told of it is another room's matter."""
-    from app.activity import service as activity
-
     known = house.jobs.enqueue
 
     def enqueue(session: object, job: str, *args: object, **more: object) -> None:
-        if job != activity.TELL:
+        if job != TELL:
             known(session, job, *args, **more)
 
     house.jobs.enqueue = enqueue  # type: ignore[method-assign]

@@ -215,7 +215,7 @@ def _bring_up_to_now(
         sharing.end_what_is_over(session, at=at)
         nobodys = Passwords().hash(secrets.token_urlsafe(32))
         undone = journal.apply(session, gone, made_at=made_at, no_password=nobodys)
-        _end_ways_in(session, at, keep_links=keep_links)
+        end_ways_in(session, at, keep_links=keep_links)
         media.count_again(session)
         session.execute(sa.update(Instance).values(latest=at, backed_up_at=made_at, exposed_at=None, **keys.checks()))
         photos = session.scalars(sa.select(sa.func.count()).where(Photo.state.in_(PREPARED))).one()
@@ -232,7 +232,7 @@ def _open_albums(prepared: Database, master_text: str) -> None:
         raise BackupBroken(NEEDS_BOTH_KEYS) from None
 
 
-def _end_ways_in(session: Session, at: datetime, *, keep_links: bool) -> None:
+def end_ways_in(session: Session, at: datetime, *, keep_links: bool) -> None:
     """What works once may have been used since, and nobody notes who has signed out: that ends in any case."""
     for each in (SignedIn, OneTimeAddress, Invitation, NewPhone):
         session.execute(sa.delete(each))
