@@ -27,6 +27,9 @@ UNFINISHED = (PhotoState.RECEIVED, PhotoState.REFUSED)
 
 _ORDER = (Photo.taken_at, Photo.number)
 
+_NOT_SUMMED = (Rendition.name == sa.literal_column("'full'"), Rendition.crc32.is_(None))
+"""Written out, so that SQLite sees that the index of nothing but these fits."""
+
 
 @dataclass(frozen=True)
 class PhotoPage:
@@ -210,6 +213,26 @@ def saved_name(number: int, mime: str) -> str:
     """The neutral name of a saved file: `photo-014.jpg`, `video-015.mp4`."""
     what, ending = ENDINGS.get(mime, ("photo", "jpg"))
     return f"{what}-{number:03d}.{ending}"
+
+
+def can_save_all(session: Session, *, album: str) -> bool:
+    """Whether an album can be saved as one zip: it has photos, and the checksum of each is known."""
+    # Asked in this order, few rows are looked at, in however large an album: nearly always none.
+    its_album = sa.select(Photo.album_id).where(Photo.id == Rendition.photo_id, Photo.state == PhotoState.READY).scalar_subquery()
+    waits = sa.exists().where(*_NOT_SUMMED, its_album == album)
+    return session.scalar(sa.select(Album.id).where(Album.id == album, Album.ready > 0, ~waits)) is not None
+
+
+def not_summed(session: Session, *, after: str, limit: int) -> Sequence[tuple[Rendition, Album]]:
+    """Whole photos and videos of which the checksum is not known, each with its album, after this id of a photo and in that order."""
+    query = sa.select(Rendition, Album).join(Photo, Photo.id == Rendition.photo_id).join(Album, Album.id == Photo.album_id)
+    rows = session.execute(query.where(*_NOT_SUMMED, Rendition.photo_id > after).order_by(Rendition.photo_id).limit(limit))
+    return [(rendition, album) for rendition, album in rows]
+
+
+def note_checksum(session: Session, *, rendition: Rendition, crc32: int) -> None:
+    """The checksum of a rendition is known now, if it is still there."""
+    session.execute(sa.update(Rendition).where(Rendition.object_name == rendition.object_name).values(crc32=crc32))
 
 
 def _ready(album: str) -> sa.Select[Photo]:

@@ -9,6 +9,7 @@ from app.media.models import Photo, PhotoKind, RenditionName
 from app.media.service import caption
 from app.security.permissions import Asks
 from app.security.sealing import AlbumKey
+from app.security.tokens import EVERYTHING
 from app.web.session import house
 from app.web.viewer import credential
 
@@ -65,11 +66,20 @@ def tile(photo: Photo, key: AlbumKey, asks: Asks, *, page: str | None = None, sa
 
 def address(photo: str, rendition: RenditionName, asks: Asks, *, save: bool = False) -> str:
     """Where this browser, and no other, finds the bytes of a rendition."""
+    return _address(photo, rendition.value, asks, save=save)
+
+
+def address_of_all(album: str, asks: Asks) -> str:
+    """Where this browser, and no other, saves all photos of an album, in one zip."""
+    return _address(album, EVERYTHING, asks, save=True)
+
+
+def _address(photo: str, rendition: str, asks: Asks, *, save: bool) -> str:
     cookie = credential(asks).cookie
     assert cookie is not None
     token = house().tokens.media(
         photo=photo,
-        rendition=rendition.value,
+        rendition=rendition,
         kind="member" if asks is Asks.MEMBER else "device",
         cookie=cookie,
         at=house().clock.now(),

@@ -42,7 +42,8 @@ class Issued:
 
 @dataclass(frozen=True)
 class MediaClaim:
-    """What a photo address says: this rendition of this photo, asked by a `member` or a `device`, to look at or to `save`."""
+    """What a photo address says: this rendition of this photo, asked by a `member` or a `device`, to look at or to `save`. With the
+    rendition `EVERYTHING` the photo is an album, and what is saved is all of its photos."""
 
     photo: str
     rendition: str
@@ -62,7 +63,9 @@ def cookie_digest(value: str) -> bytes:
     return hashlib.sha256(value.encode("utf-8", "replace")).digest()
 
 
-_RENDITIONS = {"grid": "g", "screen": "s", "play": "p", "full": "f"}
+EVERYTHING = "everything"
+
+_RENDITIONS = {"grid": "g", "screen": "s", "play": "p", "full": "f", EVERYTHING: "e"}
 _KINDS = {"member": "m", "device": "d"}
 _RENDITION_OF = {letter: name for name, letter in _RENDITIONS.items()}
 _KIND_OF = {letter: name for name, letter in _KINDS.items()}

@@ -21,7 +21,7 @@ from app.ingest import service as ingest
 from app.media import service as media
 from app.media.forms import CaptionForm
 from app.media.models import Photo, PhotoState, RenditionName
-from app.media.tiles import address, tile
+from app.media.tiles import address, address_of_all, tile
 from app.security.permissions import Action, Asks
 from app.sharing import service as sharing
 from app.web.access import allow
@@ -64,6 +64,7 @@ def album_page(album: str) -> Response:
             "viewing/album_member.html",
             album=_about(found),
             page=page,
+            save_all=_save_all(found, Asks.MEMBER),
             selecting="select" in request.args,
             file_limit=house().settings.file_limit,
             people=[{"name": guest.name, "href": url_for("sharing.person", guest=guest.id)} for guest in seeing],
@@ -147,7 +148,15 @@ def shared_album(album: str) -> Response:
     page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save)
     if page is None:
         return redirect(url_for(".shared_album", album=album), 302)
-    return make_response(render_template("viewing/album_guest.html", album=_about(seen.album), page=page, grant=_grant(seen)))
+    return make_response(
+        render_template(
+            "viewing/album_guest.html",
+            album=_about(seen.album),
+            page=page,
+            save_all=_save_all(seen.album, Asks.DEVICE) if seen.may_save else None,
+            grant=_grant(seen),
+        )
+    )
 
 
 @pages.get("/shared/<album>/<photo>")
@@ -198,6 +207,11 @@ def _photo_facts(photo: Photo, album: OpenAlbum, asks: Asks) -> dict[str, Any]:
         "next": following,
         "back": _turn(asks, album.id, after=after) + f"#photo-{photo.id}",
     }
+
+
+def _save_all(album: OpenAlbum, asks: Asks) -> str | None:
+    """Where all photos of an album can be saved at once, for somebody who may save."""
+    return address_of_all(album.id, asks) if media.can_save_all(session(), album=album.id) else None
 
 
 def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from app.house import House
 from app.ingest import service as ingest
 from app.models import DeviceRow, Link
 from app.security.permissions import Asks
-from app.security.tokens import cookie_digest
+from app.security.tokens import EVERYTHING, cookie_digest
 from app.security.viewer import Role
 from app.sharing import service as sharing
 from app.web.access import check_every_route_declares
@@ -77,6 +77,7 @@ GET  viewing.shared                /shared                                    40
 GET  viewing.shared_album          /shared/{album}                            404  404  404  200 404  404  410  200
 GET  viewing.shared_photo          /shared/{album}/{photo}                    404  404  404  200 404  404  410  200
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
+GET  bytes                         /m/{everything}                            404  404  200  404 404  404  404  404
 
 POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404
 POST albums.create                 /albums                                    404  303  303  404 404  404  404  303
@@ -209,6 +210,7 @@ class Stage:
         )
         self.cookies = {Asks.MEMBER: member, Asks.DEVICE: device}
         rose, jim = cast.people["Rose"], cast.people["Jim"]
+        self.stolen = rose.cookie
         album, photo = cast.albums["Brittany 2026"].id, cast.photos["Brittany 2026"][0]
         refused = cast.upload("Brittany 2026", b"no picture at all")
         walkers = found(self.house, group_name="Walkers", name="Wim", email="wim@example.org")
@@ -258,14 +260,21 @@ class Stage:
             "session": other_browser.signed_in.id,
             "token": rose.token,
             "token_of_jim": jim.token,
-            "screen": self.house.tokens.media(
-                photo=photo,
-                rendition="screen",
-                kind="device" if device or not member else "member",
-                cookie=cookie_digest(device or member or rose.cookie),
-                at=at,
-            ),
+            "screen": self.address(photo, "screen"),
+            "everything": self.address(album, EVERYTHING, save=True),
         }
+
+    def address(self, photo: str, rendition: str, *, save: bool = False) -> str:
+        """The token of a photo address, for the browser of this viewer."""
+        member, device = self.cookies[Asks.MEMBER], self.cookies[Asks.DEVICE]
+        return self.house.tokens.media(
+            photo=photo,
+            rendition=rendition,
+            kind="device" if device or not member else "member",
+            cookie=cookie_digest(device or member or self.stolen),
+            at=self.house.clock.now(),
+            save=save,
+        )
 
     def call(self, method: str, endpoint: str, path: str) -> TestResponse:
         """Ask for an address of the table as this viewer, with a valid form token of this browser's own."""

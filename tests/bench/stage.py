@@ -2,6 +2,7 @@
 
 import secrets
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,10 +78,11 @@ class Stage:
             for rendition, size in sizes.items():
                 name = f"albums/{album.id}/{new_id()}"
                 writer = sealed.create(name)
-                writer.write(secrets.token_bytes(size))
+                content = secrets.token_bytes(size)
+                writer.write(content)
                 writer.commit()
                 shape = {"mime": "image/jpeg", "width": 480, "height": 360}
-                facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": size}
+                facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": size, "crc32": zlib.crc32(content)}
                 rows.append({"photo_id": photo, "name": rendition} | shape | facts)
         with self.house.database.writing() as session:
             session.execute(sa.insert(Rendition), rows)
