@@ -6,6 +6,7 @@ Whoever calls has already loaded the album for a viewer; `get_photo` loads a pho
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -42,12 +43,19 @@ class PhotoPage:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many photos of an album are in which state, and how many of the ready ones are videos."""
+    """How many photos of an album are in which state, and how many of the ready ones are videos. `summed` says whether the checksums of
+    all that are ready are known."""
 
     videos: int = 0
     ready: int = 0
     received: int = 0
     refused: int = 0
+    summed: bool = True
+
+    @property
+    def can_save_all(self) -> bool:
+        """Whether the album can be saved as one zip."""
+        return self.ready > 0 and self.summed
 
 
 def photo_page(
@@ -124,17 +132,21 @@ def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Cou
     # Written out, so that SQLite sees that the index of nothing but videos fits.
     is_video = Photo.kind == sa.literal_column("'video'"), Photo.state == sa.literal_column("'ready'")
     videos = sa.select(sa.func.count()).where(Photo.album_id == Album.id, *is_video).scalar_subquery()
-    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready, videos).where(Album.id.in_(albums))
+    # Asked from this end, few rows are looked at, in however large an album: nearly always none.
+    its_album = sa.select(Photo.album_id).where(Photo.id == Rendition.photo_id, Photo.state == PhotoState.READY).scalar_subquery()
+    summed = ~sa.exists().where(*_NOT_SUMMED, its_album == Album.id)
+    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready, videos, summed)
     unfinished = (
-        sa.select(Photo.album_id, Photo.state, sa.func.count(), sa.literal(0))
+        sa.select(Photo.album_id, Photo.state, sa.func.count(), sa.literal(0), sa.true())
         .where(Photo.album_id.in_(albums), Photo.state.in_(UNFINISHED))
         .group_by(Photo.album_id, Photo.state)
     )
-    found: dict[str, dict[str, int]] = {}
-    for album, state, number, films in session.execute(sa.union_all(ready, unfinished)):
-        counted = found.setdefault(album, {"videos": 0})
+    found: dict[str, dict[str, Any]] = {}
+    for album, state, number, films, all_summed in session.execute(sa.union_all(ready.where(Album.id.in_(albums)), unfinished)):
+        counted = found.setdefault(album, {"videos": 0, "summed": True})
         counted[state.value] = number
         counted["videos"] += films
+        counted["summed"] &= bool(all_summed)
     return {album: Counts(**states) for album, states in found.items()}
 
 
@@ -213,14 +225,6 @@ def saved_name(number: int, mime: str) -> str:
     """The neutral name of a saved file: `photo-014.jpg`, `video-015.mp4`."""
     what, ending = ENDINGS.get(mime, ("photo", "jpg"))
     return f"{what}-{number:03d}.{ending}"
-
-
-def can_save_all(session: Session, *, album: str) -> bool:
-    """Whether an album can be saved as one zip: it has photos, and the checksum of each is known."""
-    # Asked in this order, few rows are looked at, in however large an album: nearly always none.
-    its_album = sa.select(Photo.album_id).where(Photo.id == Rendition.photo_id, Photo.state == PhotoState.READY).scalar_subquery()
-    waits = sa.exists().where(*_NOT_SUMMED, its_album == album)
-    return session.scalar(sa.select(Album.id).where(Album.id == album, Album.ready > 0, ~waits)) is not None
 
 
 def not_summed(session: Session, *, after: str, limit: int) -> Sequence[tuple[Rendition, Album]]:

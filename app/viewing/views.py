@@ -64,7 +64,7 @@ def album_page(album: str) -> Response:
             "viewing/album_member.html",
             album=_about(found),
             page=page,
-            save_all=_save_all(found, Asks.MEMBER),
+            save_all=address_of_all(found.id, Asks.MEMBER) if counts.can_save_all else None,
             selecting="select" in request.args,
             file_limit=house().settings.file_limit,
             people=[{"name": guest.name, "href": url_for("sharing.person", guest=guest.id)} for guest in seeing],
@@ -145,7 +145,7 @@ def shared() -> str:
 @allow(Action.SEE_SHARED)
 def shared_album(album: str) -> Response:
     seen = sharing.get_shared_album(session(), device(), album=album, master=house().master, at=house().clock.now())
-    page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save)
+    page, counts = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save)
     if page is None:
         return redirect(url_for(".shared_album", album=album), 302)
     return make_response(
@@ -153,7 +153,7 @@ def shared_album(album: str) -> Response:
             "viewing/album_guest.html",
             album=_about(seen.album),
             page=page,
-            save_all=_save_all(seen.album, Asks.DEVICE) if seen.may_save else None,
+            save_all=address_of_all(album, Asks.DEVICE) if seen.may_save and counts.can_save_all else None,
             grant=_grant(seen),
         )
     )
@@ -207,11 +207,6 @@ def _photo_facts(photo: Photo, album: OpenAlbum, asks: Asks) -> dict[str, Any]:
         "next": following,
         "back": _turn(asks, album.id, after=after) + f"#photo-{photo.id}",
     }
-
-
-def _save_all(album: OpenAlbum, asks: Asks) -> str | None:
-    """Where all photos of an album can be saved at once, for somebody who may save."""
-    return address_of_all(album.id, asks) if media.can_save_all(session(), album=album.id) else None
 
 
 def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
