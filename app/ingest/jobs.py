@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
@@ -232,4 +233,4 @@ def write(house: House, waiting: Taken, made: MadeRendition) -> Written:
     keys: dict[str, SealedKey] = {}
     name = f"albums/{waiting.key.album_id}/{new_id()}"
     put(Sealed(house.storage, waiting.key, keys), name, [made.data])
-    return Written(RenditionName(made.name), name, keys[name], made.mime, made.width, made.height)
+    return Written(RenditionName(made.name), name, keys[name], zlib.crc32(made.data), made.mime, made.width, made.height)

@@ -104,6 +104,7 @@ class Written:
     name: RenditionName
     object_name: str
     sealed: SealedKey
+    crc32: int
     mime: str
     width: int
     height: int
@@ -378,6 +379,7 @@ def make_ready(
             object_name=each.object_name,
             wrapped_key=each.sealed.wrapped,
             size=each.sealed.size,
+            crc32=each.crc32,
             mime=each.mime,
             width=each.width,
             height=each.height,

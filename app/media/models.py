@@ -52,6 +52,7 @@ RENDITIONS = {
 
 
 _IS_VIDEO = sa.text("kind = 'video'")
+_NOT_SUMMED = sa.text("name = 'full' AND crc32 IS NULL")
 
 
 class Photo(Base):
@@ -105,9 +106,11 @@ class Photo(Base):
 class Rendition(Base):
     """One stored file made from a photo: sealed under its own key, which is kept here, wrapped by the album's.
 
-    `size` is in plain bytes, and `crc32` is theirs, so that a zip of them has one shape for good and can be taken up in its middle."""
+    `size` is in plain bytes, and `crc32` is theirs, so that a zip of them has one shape for good and can be taken up in its middle. Those
+    from before there were such zips are summed by a sweep."""
 
     __tablename__ = "rendition"
+    __table_args__ = (sa.Index("ix_rendition_not_summed", "photo_id", sqlite_where=_NOT_SUMMED, postgresql_where=_NOT_SUMMED),)
 
     photo_id: Mapped[str] = mapped_column(sa.ForeignKey("photo.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[RenditionName] = mapped_column(word(RenditionName), primary_key=True)

@@ -6,6 +6,7 @@ Whoever calls has already loaded the album for a viewer; `get_photo` loads a pho
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -30,6 +31,8 @@ _ORDER = (Photo.taken_at, Photo.number)
 
 # The room of this table is above this one; what points at photos and people is known here by name only.
 _VOICE = sa.table("voice", sa.column("photo_id"), sa.column("guest_id"), sa.column("object_name"))
+_NOT_SUMMED = (Rendition.name == sa.literal_column("'full'"), Rendition.crc32.is_(None))
+"""Written out, so that SQLite sees that the index of nothing but these fits."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,20 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many photos of an album are in which state, and how many of the ready ones are videos."""
+    """How many photos of an album are in which state, and how many of the ready ones are videos. `summed` says whether the checksums of
+    all that are ready are known."""
 
     videos: int = 0
     ready: int = 0
     received: int = 0
     awaiting: int = 0
     refused: int = 0
+    summed: bool = True
+
+    @property
+    def can_save_all(self) -> bool:
+        """Whether the album can be saved as one zip."""
+        return self.ready > 0 and self.summed
 
 
 def photo_page(
@@ -164,17 +174,21 @@ def counts_by_album(session: Session, *, albums: Sequence[str]) -> dict[str, Cou
     # Written out, so that SQLite sees that the index of nothing but videos fits.
     is_video = Photo.kind == sa.literal_column("'video'"), Photo.state == sa.literal_column("'ready'")
     videos = sa.select(sa.func.count()).where(Photo.album_id == Album.id, *is_video).scalar_subquery()
-    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready, videos).where(Album.id.in_(albums))
+    # Asked from this end, few rows are looked at, in however large an album: nearly always none.
+    its_album = sa.select(Photo.album_id).where(Photo.id == Rendition.photo_id, Photo.state == PhotoState.READY).scalar_subquery()
+    summed = ~sa.exists().where(*_NOT_SUMMED, its_album == Album.id)
+    ready = sa.select(Album.id, sa.literal(PhotoState.READY, Photo.state.type), Album.ready, videos, summed)
     unfinished = (
-        sa.select(Photo.album_id, Photo.state, sa.func.count(), sa.literal(0))
+        sa.select(Photo.album_id, Photo.state, sa.func.count(), sa.literal(0), sa.true())
         .where(Photo.album_id.in_(albums), Photo.state.in_(UNFINISHED))
         .group_by(Photo.album_id, Photo.state)
     )
-    found: dict[str, dict[str, int]] = {}
-    for album, state, number, films in session.execute(sa.union_all(ready, unfinished)):
-        counted = found.setdefault(album, {"videos": 0})
+    found: dict[str, dict[str, Any]] = {}
+    for album, state, number, films, all_summed in session.execute(sa.union_all(ready.where(Album.id.in_(albums)), unfinished)):
+        counted = found.setdefault(album, {"videos": 0, "summed": True})
         counted[state.value] = number
         counted["videos"] += films
+        counted["summed"] &= bool(all_summed)
     return {album: Counts(**states) for album, states in found.items()}
 
 
@@ -297,6 +311,18 @@ def saved_name(number: int, mime: str) -> str:
     """The neutral name of a saved file: `photo-014.jpg`, `video-015.mp4`."""
     what, ending = ENDINGS.get(mime, ("photo", "jpg"))
     return f"{what}-{number:03d}.{ending}"
+
+
+def not_summed(session: Session, *, after: str, limit: int) -> Sequence[tuple[Rendition, Album]]:
+    """Whole photos and videos of which the checksum is not known, each with its album, after this id of a photo and in that order."""
+    query = sa.select(Rendition, Album).join(Photo, Photo.id == Rendition.photo_id).join(Album, Album.id == Photo.album_id)
+    rows = session.execute(query.where(*_NOT_SUMMED, Rendition.photo_id > after).order_by(Rendition.photo_id).limit(limit))
+    return [(rendition, album) for rendition, album in rows]
+
+
+def note_checksum(session: Session, *, rendition: Rendition, crc32: int) -> None:
+    """The checksum of a rendition is known now, if it is still there."""
+    session.execute(sa.update(Rendition).where(Rendition.object_name == rendition.object_name).values(crc32=crc32))
 
 
 def _ready(album: str) -> sa.Select[Photo]:

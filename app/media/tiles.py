@@ -10,6 +10,7 @@ from app.media.models import Photo, PhotoKind, RenditionName
 from app.media.service import caption
 from app.security.permissions import Asks
 from app.security.sealing import AlbumKey
+from app.security.tokens import EVERYTHING
 from app.web.session import house
 from app.web.viewer import credential
 
@@ -87,6 +88,11 @@ def address(photo: str, rendition: RenditionName, asks: Asks, *, save: bool = Fa
 def voice_address(voice: str, asks: Asks) -> str:
     """Where this browser, and no other, hears what somebody said."""
     return _address(voice, "voice", asks)
+
+
+def address_of_all(album: str, asks: Asks) -> str:
+    """Where this browser, and no other, saves all photos of an album, in one zip."""
+    return _address(album, EVERYTHING, asks, save=True)
 
 
 def _address(subject: str, rendition: str, asks: Asks, *, save: bool = False) -> str:

@@ -67,6 +67,7 @@ def sweeps(house: House) -> dict[str, Callable[[], None]]:
         "tidy up after restores and checks": lambda: tidy_scratch(house.settings, house.database),
         "write down what was deleted": lambda: journal.catch_up(house.database, at=house.clock.now()),
         "look whether strangers can read the storage": lambda: watch(house),
+        "sum what was never summed": media.Checksums(house),
         "remove unclaimed objects": _Seldom(media.UnclaimedObjects(house)),
         "tidy incoming": _Seldom(lambda: _tidy_incoming(house)),
     }

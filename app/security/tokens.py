@@ -46,7 +46,7 @@ class Issued:
 @dataclass(frozen=True)
 class MediaClaim:
     """What a photo address says: this rendition of this photo, asked by a `member` or a `device`, to look at or to `save`. For the
-    rendition `voice` it names no photo but what somebody said about one."""
+    rendition `voice` it names no photo but what somebody said about one; for `EVERYTHING` an album, all of whose photos are saved."""
 
     photo: str
     rendition: str
@@ -66,7 +66,9 @@ def cookie_digest(value: str) -> bytes:
     return hashlib.sha256(value.encode("utf-8", "replace")).digest()
 
 
-_RENDITIONS = {"grid": "g", "screen": "s", "play": "p", "full": "f", "voice": "v"}
+EVERYTHING = "everything"
+
+_RENDITIONS = {"grid": "g", "screen": "s", "play": "p", "full": "f", "voice": "v", EVERYTHING: "e"}
 _KINDS = {"member": "m", "device": "d"}
 _RENDITION_OF = {letter: name for name, letter in _RENDITIONS.items()}
 _KIND_OF = {letter: name for name, letter in _KINDS.items()}

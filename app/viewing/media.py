@@ -1,4 +1,4 @@
-"""Photo bytes: the only place that serves them. Everybody gets them by `see` and `read`, also who takes many away in a zip.
+"""Photo bytes: the only place that serves them. Everybody gets them by `see` and `read`, also who saves a whole album in one zip.
 
 A small WSGI application that `create_app` mounts in front of Flask at `/m/`, because these are nine of ten requests and Flask would cost
 several times the work. One signature check and one SQL statement decide, before any 304 or 206; then the object is opened and sent.
@@ -7,10 +7,12 @@ The address is signed over photo, rendition, kind of viewer, save and time, and 
 opens nothing. What may be seen is asked of the database every time, so that whatever a member ends is over at once.
 """
 
+import hashlib
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,11 +31,12 @@ from app.instance import take_notice
 from app.media.models import FOR_MEMBERS, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import saved_name
 from app.security.permissions import Asks
-from app.security.tokens import MediaClaim, cookie_digest
+from app.security.tokens import EVERYTHING, MediaClaim, cookie_digest
 from app.sharing.models import DeviceRow, Grant
 from app.sharing.service import live_device, live_grant
 from app.storage.port import StorageFailed
 from app.storage.sealed import Sealed, SealedKey
+from app.viewing.zipping import File, Layout
 from app.web.headers import ALWAYS, HSTS
 from app.web.places import Places
 from app.web.viewer import cookie_name
@@ -45,7 +48,8 @@ FRESH = 600
 """Seconds that a browser may show a rendition without asking again: what we tell people about the time after an end."""
 
 STRETCH = 4 * 1024 * 1024
-"""Bytes of a long answer before access is asked again; also the longest answer to a range."""
+"""Bytes of a long answer before access is asked again; also the longest answer to a range of a photo or video, which players ask for
+piece by piece. A zip that is taken up again is sent to its end."""
 
 WHOLE = 8 * 1024 * 1024
 """The longest answer in one piece, which the server takes at once: the thread is free again, however slowly it is read. Nearly every
@@ -68,27 +72,58 @@ class Seen:
     object_name: str
     wrapped_key: bytes
     size: int
+    crc32: int | None
     mime: str
     until: datetime | None
+
+    @property
+    def name(self) -> str:
+        """The file's name when it is saved."""
+        return saved_name(self.number, self.mime)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What stands at an address: bytes of which any range can be sent, and a validator that is as strong as a hash of them. A range has at
+    most `longest` bytes; `until` as in `Seen`."""
+
+    etag: str
+    size: int
+    mime: str
+    name: str
+    until: datetime | None
+    longest: int
+    send: Callable[[int, int], Generator[bytes, None, None]]
 
 
 def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cookie: bytes) -> Seen:
     """Whether the browser with this cookie, as a `member`'s or as a `device`, may have a rendition now, to look at or to save; of the
     rendition `voice` it is not a photo but what somebody said about one. Raises `NotVisible`, or `PhotosHidden`. One SQL statement."""
-    if take_notice(house.database, house.clock):
-        raise PhotosHidden
     if save and rendition != RenditionName.FULL:
         raise NotVisible  # only the whole photo is ever saved
     needs_save = rendition == RenditionName.FULL
-    with house.database.looking() as connection:
-        rows = connection.execute(
-            _STATEMENTS[kind, rendition == VOICE],
-            {"photo": photo, "rendition": rendition, "cookie": cookie, "at": house.clock.now()},
-        ).all()
-    for *facts, may_save in rows:
+    for *facts, may_save in _look(house, (kind, VOICE if rendition == VOICE else ""), cookie, photo=photo, rendition=rendition):
         if may_save or not needs_save:
             return Seen(*facts)
     raise NotVisible
+
+
+def see_all(house: House, *, album: str, kind: str, cookie: bytes) -> list[Seen]:
+    """Every photo of an album that the browser with this cookie may save now, whole and in the album's order. Raises `NotVisible` when
+    there is none, or `PhotosHidden`. One SQL statement."""
+    rows = _look(house, (kind, EVERYTHING), cookie, album=album)
+    found = {facts[0]: Seen(*facts) for *facts, may_save in rows if may_save}  # who was given an album twice sees it once
+    if not found:
+        raise NotVisible
+    return list(found.values())
+
+
+def _look(house: House, about: tuple[str, str], cookie: bytes, **names: str) -> Sequence[Any]:
+    """The rows of the statement about what this browser may see now."""
+    if take_notice(house.database, house.clock):
+        raise PhotosHidden
+    with house.database.looking() as connection:
+        return connection.execute(_STATEMENTS[about], {**names, "cookie": cookie, "at": house.clock.now()}).all()
 
 
 def read(house: House, seen: Seen, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -113,8 +148,8 @@ class PhotoBytes:
             return self._say(environ, start_response, "404 Not Found")
         try:
             claim, cookie = self._claim(environ)
-            seen = self.see(claim, cookie)
-            return self._answer(environ, start_response, claim, cookie, seen)
+            find = self._everything if claim.rendition == EVERYTHING else self._one
+            return self._answer(environ, start_response, claim, find(claim, cookie))
         except (PhotosHidden, StorageFailed, OperationalError, ServiceUnavailable):
             return self._say(environ, start_response, "503 Service Unavailable")
         except KinfoldError:
@@ -139,51 +174,97 @@ class PhotoBytes:
         assert cookie is not None
         return claim, cookie
 
-    def _answer(
-        self, environ: Environ, start_response: StartResponse, claim: MediaClaim, cookie: bytes, seen: Seen
-    ) -> Iterable[bytes]:
-        # The object name is fresh for every write and says nothing, so it is as strong a validator as a hash of the content.
-        etag = f'"{seen.object_name.rpartition("/")[2]}"'
-        headers = [*self._always, ("ETag", etag), ("Accept-Ranges", "bytes"), ("Vary", "Cookie"), *self._caching(claim, seen)]
-        if environ.get("HTTP_IF_NONE_MATCH") in (etag, "*"):
+    def _one(self, claim: MediaClaim, cookie: bytes) -> Content:
+        seen = self.see(claim, cookie)
+        return Content(
+            # The object name is fresh for every write and says nothing, so it is as strong a validator as a hash of the content.
+            etag=f'"{seen.object_name.rpartition("/")[2]}"',
+            size=seen.size,
+            mime=seen.mime,
+            name=seen.name,
+            until=seen.until,
+            longest=STRETCH,
+            send=partial(self._send_one, claim, cookie, seen),
+        )
+
+    def _everything(self, claim: MediaClaim, cookie: bytes) -> Content:
+        """The zip of an album as it is now. Raises `ServiceUnavailable` as long as checksums are missing."""
+        photos = see_all(self._house, album=claim.photo, kind=claim.kind, cookie=cookie)
+        files, mark = [], hashlib.sha256()
+        for seen in photos:
+            if seen.crc32 is None:
+                raise ServiceUnavailable
+            files.append(File(seen.name, seen.size, seen.crc32))
+            mark.update(f"{seen.object_name} {seen.name}\n".encode())
+        layout = Layout(files)
+        return Content(
+            etag=f'"{mark.hexdigest()[:32]}"',
+            size=layout.size,
+            mime="application/zip",
+            name="photos.zip",
+            until=None,
+            longest=layout.size,
+            send=partial(self._send_everything, claim, cookie, photos, layout),
+        )
+
+    def _answer(self, environ: Environ, start_response: StartResponse, claim: MediaClaim, content: Content) -> Iterable[bytes]:
+        headers = [*self._always, ("ETag", content.etag), ("Accept-Ranges", "bytes"), ("Vary", "Cookie")]
+        headers += self._caching(claim, content)
+        if environ.get("HTTP_IF_NONE_MATCH") in (content.etag, "*"):
             start_response("304 Not Modified", headers)
             return ()
-        headers.append(("Content-Type", seen.mime))
+        headers.append(("Content-Type", content.mime))
         if claim.save:
-            headers.append(("Content-Disposition", f'attachment; filename="{saved_name(seen.number, seen.mime)}"'))
-        wanted = _wanted(environ, etag, seen.size)
+            headers.append(("Content-Disposition", f'attachment; filename="{content.name}"'))
+        wanted = _wanted(environ, content)
         if wanted is None:
             start_response(
                 "416 Range Not Satisfiable",
-                [*self._always, *_NEVER, ("Content-Range", f"bytes */{seen.size}"), ("Content-Length", "0")],
+                [*self._always, *_NEVER, ("Content-Range", f"bytes */{content.size}"), ("Content-Length", "0")],
             )
             return ()
         start, stop, whole = wanted
         headers.append(("Content-Length", str(stop - start)))
         if not whole:
-            headers.append(("Content-Range", f"bytes {start}-{stop - 1}/{seen.size}"))
-        body: Iterable[bytes] = () if environ["REQUEST_METHOD"] == "HEAD" else self._send(claim, cookie, seen, start, stop)
+            headers.append(("Content-Range", f"bytes {start}-{stop - 1}/{content.size}"))
+        body: Iterable[bytes] = () if environ["REQUEST_METHOD"] == "HEAD" else self._send(content, start, stop)
         start_response("200 OK" if whole else "206 Partial Content", headers)
         return body
 
-    def _send(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Iterable[bytes]:
-        """The bytes; a short answer in one piece, a long one with access asked again at every stretch. Raises `ServiceUnavailable` when
-        too many long ones are being read."""
-        if stop - start <= WHOLE:
-            return [b"".join(read(self._house, seen, start, stop))]
-        return self._places.take(self._send_long(claim, cookie, seen, start, stop))
+    def _send(self, content: Content, start: int, stop: int) -> Iterable[bytes]:
+        """The bytes; a short answer in one piece. Raises `ServiceUnavailable` when too many long ones are being read."""
+        sent = content.send(start, stop)
+        return [b"".join(sent)] if stop - start <= WHOLE else self._places.take(sent)
 
-    def _send_long(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Generator[bytes, None, None]:
+    def _send_one(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Generator[bytes, None, None]:
+        """A photo's bytes, with access asked again at every stretch."""
         for at in range(start, stop, STRETCH):
             if at > start:
                 seen = self.see(claim, cookie)  # ended meanwhile: the answer breaks off
             yield from read(self._house, seen, at, min(at + STRETCH, stop))
 
-    def _caching(self, claim: MediaClaim, seen: Seen) -> list[tuple[str, str]]:
+    def _send_everything(
+        self, claim: MediaClaim, cookie: bytes, photos: Sequence[Seen], layout: Layout, start: int, stop: int
+    ) -> Generator[bytes, None, None]:
+        """An album's bytes, with access asked again before every photo, too. One that was deleted meanwhile breaks the answer off: its
+        length is promised, and nothing else belongs in its place."""
+        header = b""
+        for part in layout.parts(start, stop):
+            if isinstance(part, bytes):
+                header += part
+                continue
+            whole = replace(claim, photo=photos[part.file].photo, rendition=RenditionName.FULL)
+            for piece in self._send_one(whole, cookie, self.see(whole, cookie), part.start, part.stop):
+                yield header + piece if header else piece
+                header = b""
+        if header:
+            yield header
+
+    def _caching(self, claim: MediaClaim, content: Content) -> list[tuple[str, str]]:
         if claim.save or claim.rendition in (RenditionName.FULL, RenditionName.PLAY, VOICE):
             return _NEVER
         now = self._house.clock.now().timestamp()
-        ends = [claim.expires] + ([seen.until.timestamp()] if seen.until else [])
+        ends = [claim.expires] + ([content.until.timestamp()] if content.until else [])
         fresh = int(min(FRESH, *(end - now for end in ends)))
         return (
             [("Cache-Control", f"private, no-transform, max-age={fresh}"), ("CDN-Cache-Control", "no-store")]
@@ -207,11 +288,11 @@ class PhotoBytes:
         return () if environ["REQUEST_METHOD"] == "HEAD" else [text]
 
 
-def _wanted(environ: Environ, etag: str, size: int) -> tuple[int, int, bool] | None:
+def _wanted(environ: Environ, content: Content) -> tuple[int, int, bool] | None:
     """The half-open range of bytes to send and whether it is all of it; None when the range lies outside. Only one range is understood,
     anything else gets the whole (RFC 9110, section 14.2)."""
-    match = _RANGE.fullmatch(environ.get("HTTP_RANGE", ""))
-    if match is None or match.group(1, 2) == ("", "") or environ.get("HTTP_IF_RANGE", etag) != etag:
+    match, size = _RANGE.fullmatch(environ.get("HTTP_RANGE", "")), content.size
+    if match is None or match.group(1, 2) == ("", "") or environ.get("HTTP_IF_RANGE", content.etag) != content.etag:
         return 0, size, True
     first, last = match.group(1, 2)
     if not first:
@@ -222,49 +303,54 @@ def _wanted(environ: Environ, etag: str, size: int) -> tuple[int, int, bool] | N
         start, stop = int(first), min(size, int(last) + 1) if last else size
     if start >= size or stop <= start:
         return None
-    return start, min(stop, start + STRETCH), False
+    return start, min(stop, start + content.longest), False
 
 
 _AT: Any = sa.bindparam("at", type_=Grant.expires_at.type)
 _COOKIE: Any = sa.bindparam("cookie", type_=sa.LargeBinary)
 
 
-def _facts(of: Any, mime: Any, *, until: Any, may_save: Any) -> sa.Select[Any]:
+def _facts(of: Any, crc32: Any, mime: Any, *, until: Any, may_save: Any) -> sa.Select[Any]:
     """What `Seen` holds about an object `of` a photo, and whether it may be saved."""
     photo = Photo.id, Photo.number, Photo.album_id, Album.wrapped_key
-    query = sa.select(*photo, of.object_name, of.wrapped_key, of.size, mime, until, may_save).select_from(Photo)
+    query = sa.select(*photo, of.object_name, of.wrapped_key, of.size, crc32, mime, until, may_save).select_from(Photo)
     return query.join(Album, Album.id == Photo.album_id).join(of, of.photo_id == Photo.id)
 
 
-def _for_member(of: Any, mime: Any, *which: Any) -> sa.Select[Any]:
+def _for_member(of: Any, crc32: Any, mime: Any, *which: Any) -> sa.Select[Any]:
     signed_in = SignedIn.cookie_hash == _COOKIE, SignedIn.expires_at > _AT
     return (
-        _facts(of, mime, until=sa.null(), may_save=sa.true())
+        _facts(of, crc32, mime, until=sa.null(), may_save=sa.true())
         .join(Account, Account.group_id == Album.group_id)
         .join(SignedIn, SignedIn.member_id == Account.id)
         .where(*which, *signed_in, Photo.state.in_(FOR_MEMBERS))
     )
 
 
-def _for_device(of: Any, mime: Any, *which: Any) -> sa.Select[Any]:
+def _for_device(of: Any, crc32: Any, mime: Any, *which: Any) -> sa.Select[Any]:
     let_in = DeviceRow.cookie_hash == _COOKIE, *live_device(_AT), *live_grant(_AT)
     return (
-        _facts(of, mime, until=Grant.expires_at, may_save=Grant.may_save)
+        _facts(of, crc32, mime, until=Grant.expires_at, may_save=Grant.may_save)
         .join(Grant, Grant.album_id == Album.id)
         .join(DeviceRow, DeviceRow.guest_id == Grant.guest_id)
         .where(*which, *let_in, Photo.state == PhotoState.READY)
-        .order_by(Grant.expires_at.desc())
     )
 
 
-_RENDITION = Photo.id == sa.bindparam("photo"), Rendition.name == sa.bindparam("rendition", type_=Rendition.name.type)
+_PHOTO = Rendition, Rendition.crc32, Rendition.mime
+_ONE = Photo.id == sa.bindparam("photo"), Rendition.name == sa.bindparam("rendition", type_=Rendition.name.type)
+_ALL = Photo.album_id == sa.bindparam("album"), Rendition.name == RenditionName.FULL, Photo.state == PhotoState.READY
+_VOICE = Voice, sa.null(), sa.literal(MIME)
 _SAID = Voice.id == sa.bindparam("photo"), Voice.state == VoiceState.READY
 _OWN_OR_SHOWN = sa.or_(Voice.guest_id == Grant.guest_id, sa.and_(Album.shows_answers, Voice.hidden_at.is_(None)))
+_LONGEST = Grant.expires_at.desc()
 
 _STATEMENTS = {
-    ("member", False): _for_member(Rendition, Rendition.mime, *_RENDITION),
-    ("device", False): _for_device(Rendition, Rendition.mime, *_RENDITION),
-    ("member", True): _for_member(Voice, sa.literal(MIME), *_SAID),
-    ("device", True): _for_device(Voice, sa.literal(MIME), *_SAID, _OWN_OR_SHOWN),
+    ("member", ""): _for_member(*_PHOTO, *_ONE),
+    ("device", ""): _for_device(*_PHOTO, *_ONE).order_by(_LONGEST),
+    ("member", EVERYTHING): _for_member(*_PHOTO, *_ALL).order_by(Photo.taken_at, Photo.number),
+    ("device", EVERYTHING): _for_device(*_PHOTO, *_ALL).order_by(Photo.taken_at, Photo.number),
+    ("member", VOICE): _for_member(*_VOICE, *_SAID),
+    ("device", VOICE): _for_device(*_VOICE, *_SAID, _OWN_OR_SHOWN).order_by(_LONGEST),
 }
-"""What decides, for each kind of viewer: about a rendition of a photo, and about a voice."""
+"""What decides, for each kind of viewer: about a rendition of a photo, about all photos of an album, and about a voice."""

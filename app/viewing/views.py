@@ -27,7 +27,7 @@ from app.ingest import views as ingest_pages
 from app.media import service as media
 from app.media.forms import CaptionForm
 from app.media.models import FOR_MEMBERS, Photo, PhotoState, RenditionName
-from app.media.tiles import Tile, address, tile
+from app.media.tiles import Tile, address, address_of_all, tile
 from app.notifications import push
 from app.notifications import service as notifications
 from app.reports import service as reports
@@ -95,6 +95,7 @@ def album_page(album: str) -> Response:
             "viewing/album_member.html",
             album=_about(found),
             page=page,
+            save_all=address_of_all(found.id, Asks.MEMBER) if counts.can_save_all else None,
             selecting="select" in request.args,
             file_limit=house().settings.file_limit,
             people=[{"name": guest.name, "href": url_for("sharing.person", guest=guest.id)} for guest in seeing],
@@ -207,7 +208,7 @@ def shared() -> str:
 @allow(Action.SEE_SHARED)
 def shared_album(album: str) -> Response:
     seen, new_since = _look_at_shared(album)
-    page, _ = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save, new_since=new_since)
+    page, counts = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save, new_since=new_since)
     if page is None:
         return redirect(url_for(".shared_album", album=album), 302)
     return make_response(
@@ -216,6 +217,7 @@ def shared_album(album: str) -> Response:
             album=_about(seen.album),
             page=page,
             grant=_grant(seen),
+            save_all=address_of_all(album, Asks.DEVICE) if seen.may_save and counts.can_save_all else None,
             adding=ingest_pages.adding_of(seen),
         )
     )

@@ -1,11 +1,14 @@
-"""A zip that is made while it is sent.
+"""Zips that are made while they are sent.
 
-Photos are stored as they are: they don't get smaller. Of what was sent only the list of contents is kept, so that a zip of any size takes
-the memory of one piece. Its dates are all the same and say nothing, and so do the names that its callers give.
+Photos are stored as they are: they don't get smaller. Only the list of contents is kept, so that a zip of any size takes the memory of
+one piece. Its dates are all the same and say nothing, and so do the names that its callers give.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 DATE = (1980, 1, 1, 0, 0, 0)
@@ -41,15 +44,88 @@ class Zip:
         yield self._gathered.take()
 
 
-class _Gathered:
-    """What `ZipFile` has written and nobody has taken yet. It can't be wound back, so sizes and checksums follow each file (4.3.9)."""
+@dataclass(frozen=True)
+class File:
+    """What must be known of a file to say where in a zip everything stands: its name there, its bytes and their checksum."""
 
-    def __init__(self) -> None:
+    name: str
+    size: int
+    crc32: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes `start` to `stop` of the file with this index: for the caller to fetch."""
+
+    file: int
+    start: int
+    stop: int
+
+
+class Layout:
+    """A zip of which everything but the content is known before: how long it is, and what stands at any place. Sizes and checksums are
+    in front of each file; ZIP64 is used where the format has no room otherwise (4.3.14 and 4.5.3)."""
+
+    def __init__(self, files: Iterable[File]) -> None:
+        self._entries: list[ZipInfo] = []
+        at = 0
+        for file in files:
+            entry = ZipInfo(file.name, DATE)
+            entry.file_size = entry.compress_size = file.size
+            entry.CRC, entry.header_offset, entry.external_attr = file.crc32, at, 0o600 << 16
+            self._entries.append(entry)
+            at += len(entry.FileHeader()) + file.size
+        self._contents_at = at
+        self._contents = _contents(self._entries, at)
+        self.size = at + len(self._contents)
+        """Bytes in all."""
+
+    def parts(self, start: int, stop: int) -> Iterator[bytes | Part]:
+        """What makes up a range of the zip, in order."""
+        first = max(0, bisect_right(self._entries, start, key=attrgetter("header_offset")) - 1)
+        for index in range(first, len(self._entries)):
+            entry = self._entries[index]
+            if entry.header_offset >= stop:
+                return
+            header = entry.FileHeader()
+            content = entry.header_offset + len(header)
+            if head := _between(header, entry.header_offset, start, stop):
+                yield head
+            since, until = max(start, content), min(stop, content + entry.file_size)
+            if since < until:
+                yield Part(index, since - content, until - content)
+        if rest := _between(self._contents, self._contents_at, start, stop):
+            yield rest
+
+
+def _contents(entries: list[ZipInfo], at: int) -> bytes:
+    """The list of contents of a zip in which it begins at this place."""
+    gathered = _Gathered(at)
+    with ZipFile(gathered, "w", ZIP_STORED) as made:  # type: ignore[call-overload]
+        made.infolist().extend(entries)
+    return gathered.take()
+
+
+def _between(data: bytes, at: int, start: int, stop: int) -> bytes:
+    """Those of these bytes, of which the first stands at `at`, that lie in a range."""
+    return data[max(0, start - at) : max(0, stop - at)]
+
+
+class _Gathered:
+    """What `ZipFile` has written, from this place of the zip on, and nobody has taken yet. It can't be wound back, so for `ZipFile` sizes
+    and checksums follow each file (4.3.9)."""
+
+    def __init__(self, at: int = 0) -> None:
         self.waiting = bytearray()
+        self._at = at
 
     def write(self, data: bytes) -> int:
         self.waiting += data
+        self._at += len(data)
         return len(data)
+
+    def tell(self) -> int:
+        return self._at
 
     def flush(self) -> None:
         pass

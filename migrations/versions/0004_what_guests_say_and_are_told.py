@@ -63,6 +63,8 @@ def upgrade() -> None:
         op.create_index(f"ix_{table}_{name}", table, [name])
     videos = sa.text("kind = 'video'")
     op.create_index("ix_photo_videos", "photo", ["album_id", "state"], sqlite_where=videos, postgresql_where=videos)
+    not_summed = sa.text("name = 'full' AND crc32 IS NULL")
+    op.create_index("ix_rendition_not_summed", "rendition", ["photo_id"], sqlite_where=not_summed, postgresql_where=not_summed)
     _new_phones()
     _answers()
     _notifications()
@@ -195,6 +197,7 @@ def downgrade() -> None:
     """What the version before can't show stays hidden: photos that wait for a yes or are held are refused there."""
     for table in ("push_subscription", "notification", "report", "seen", "voice", "note", "heart", "new_phone"):
         op.drop_table(table)
+    op.drop_index("ix_rendition_not_summed", "rendition")
     op.drop_index("ix_photo_videos", "photo")
     op.execute(f"DELETE FROM activity WHERE kind IN {NEW_KINDS}")
     op.execute("DELETE FROM link WHERE kind <> 'sent'")

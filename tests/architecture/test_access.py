@@ -24,7 +24,7 @@ from app.house import House
 from app.ingest import service as ingest
 from app.models import Album, DeviceRow, Grant, Link, NewPhone, Note, Voice
 from app.security.permissions import Asks
-from app.security.tokens import Purpose, cookie_digest
+from app.security.tokens import EVERYTHING, Purpose, cookie_digest
 from app.security.viewer import Role
 from app.sharing import asking
 from app.sharing import service as sharing
@@ -87,6 +87,7 @@ GET  viewing.shared_photo          /shared/{album}/{photo}                    40
 GET  reports.shared_photo           /shared/{album}/{photo}/wrong              404  404  404  200 404  404  410  200
 GET  reports.photo                  /photos/{photo}/wrong                      404  404  200  404 404  404  404  404
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
+GET  bytes                         /m/{everything}                            404  404  200  404 404  404  404  404
 
 POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404
 POST ingest.receive_shared         /shared/{album}/photos                     404  404  404  303 404  404  410  303
@@ -253,6 +254,7 @@ class Stage:
         )
         self.cookies = {Asks.MEMBER: member, Asks.DEVICE: device}
         rose, jim = cast.people["Rose"], cast.people["Jim"]
+        self.stolen = rose.cookie
         album, photo = cast.albums["Brittany 2026"].id, cast.photos["Brittany 2026"][0]
         refused = cast.upload("Brittany 2026", b"no picture at all")
         own, note, voice = self._said(cast)
@@ -322,13 +324,8 @@ class Stage:
             "words": words,
             "phone": phone,
             "token_of_jim": jim.token,
-            "screen": self.house.tokens.media(
-                photo=photo,
-                rendition="screen",
-                kind="device" if device or not member else "member",
-                cookie=cookie_digest(device or member or rose.cookie),
-                at=at,
-            ),
+            "screen": self.address(photo, "screen"),
+            "everything": self.address(album, EVERYTHING, save=True),
         }
 
     def _said(self, cast: Family) -> tuple[str, str, str]:
@@ -344,6 +341,18 @@ class Stage:
             session.flush()
             note = session.scalars(sa.select(Note.id)).one()
         return cast.added("Brittany 2026", "Rose"), note, voice.id
+
+    def address(self, photo: str, rendition: str, *, save: bool = False) -> str:
+        """The token of a photo address, for the browser of this viewer."""
+        member, device = self.cookies[Asks.MEMBER], self.cookies[Asks.DEVICE]
+        return self.house.tokens.media(
+            photo=photo,
+            rendition=rendition,
+            kind="device" if device or not member else "member",
+            cookie=cookie_digest(device or member or self.stolen),
+            at=self.house.clock.now(),
+            save=save,
+        )
 
     def call(self, method: str, endpoint: str, path: str) -> TestResponse:
         """Ask for an address of the table as this viewer, with a valid form token of this browser's own."""

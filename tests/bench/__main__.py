@@ -29,6 +29,7 @@ from tests.bench import (
     workers,
 )
 from tests.bench import bytes as photo_bytes
+from tests.bench import zip as whole_album
 from tests.bench.measure import Options
 
 BENCHMARKS = {
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "films": films.run,
     "pages": pages.run,
     "bytes": photo_bytes.run,
+    "zip": whole_album.run,
     "waiting": waiting.run,
     "first_view": first_view.run,
     "seeing": seeing.run,

@@ -96,7 +96,7 @@ class Crowd:
         if waiting is None:
             raise RuntimeError("the photo is not there")
         decoded = Decoded(at.replace(tzinfo=None), 4032, 3024, b"thumbhash", ("place",), ())
-        written = [Written(name, new_id(), arrived.sealed, "image/jpeg", 4032, 3024) for name in RenditionName]
+        written = [Written(name, new_id(), arrived.sealed, 0, "image/jpeg", 4032, 3024) for name in RenditionName]
         with house.database.writing() as session:
             ingest.make_ready(session, waiting=waiting, decoded=decoded, written=written, jobs=house.jobs, at=at)
 

@@ -3,6 +3,7 @@
 import base64
 import secrets
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,19 +76,27 @@ class Stage:
             media.count_ready(session, album=album.id, photos=photos, stored=photos * 5_000_000)
         return ids
 
-    def develop(self, title: str, photos: Sequence[str], sizes: Mapping[RenditionName, int]) -> None:
-        """Put sealed renditions of these sizes behind photos of an album."""
+    def develop(
+        self, title: str, photos: Sequence[str], sizes: Mapping[RenditionName, int], *, objects: int | None = None
+    ) -> None:
+        """Put sealed renditions of these sizes behind photos of an album. With `objects` only so many of each are made, and the photos
+        share them: the disk need not have room for everything that is sent."""
         album, keys = self.anna.albums[title], dict[str, SealedKey]()
         sealed, rows = Sealed(self.house.storage, album.key, keys), []
-        for photo in photos:
+        made = photos[:objects]
+        for photo in made:
             for rendition, size in sizes.items():
                 name = f"albums/{album.id}/{new_id()}"
                 writer = sealed.create(name)
-                writer.write(secrets.token_bytes(size))
+                content = secrets.token_bytes(size)
+                writer.write(content)
                 writer.commit()
                 shape = {"mime": "image/jpeg", "width": 480, "height": 360}
-                facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": size}
+                facts = {"object_name": name, "wrapped_key": keys[name].wrapped, "size": size, "crc32": zlib.crc32(content)}
                 rows.append({"photo_id": photo, "name": rendition} | shape | facts)
+        for number, photo in enumerate(photos[len(made) :]):
+            first = number % len(made) * len(sizes)
+            rows += [row | {"photo_id": photo} for row in rows[first : first + len(sizes)]]
         with self.house.database.writing() as session:
             session.execute(sa.insert(Rendition), rows)
 

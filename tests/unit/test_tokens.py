@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import NotVisible
 from app.ids import LENGTH, new_id
-from app.security.tokens import MEDIA_WINDOW, MediaClaim, Purpose, Tokens, cookie_digest, new_cookie
+from app.security.tokens import EVERYTHING, MEDIA_WINDOW, MediaClaim, Purpose, Tokens, cookie_digest, new_cookie
 
 OLD, NEW = "o" * 40, "n" * 40
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -72,7 +72,9 @@ def test_every_cookie_is_new_and_kept_as_its_hash() -> None:
 
 
 @pytest.mark.parametrize("kind", ["member", "device"])
-@pytest.mark.parametrize(("rendition", "save"), [("grid", False), ("screen", False), ("full", False), ("full", True)])
+@pytest.mark.parametrize(
+    ("rendition", "save"), [("grid", False), ("screen", False), ("full", False), ("full", True), (EVERYTHING, True)]
+)
 def test_a_photo_address_says_what_it_is_for(tokens: Tokens, kind: str, rendition: str, save: bool) -> None:
     token = tokens.media(photo=PHOTO, rendition=rendition, kind=kind, cookie=COOKIE, at=NOW, save=save)
     member, device = (COOKIE, None) if kind == "member" else (None, COOKIE)
