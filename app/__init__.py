@@ -17,6 +17,7 @@ from app.ops import commands, metrics
 from app.rights import views as rights_pages
 from app.security.permissions import Asks
 from app.sharing import views as sharing_pages
+from app.viewing import installed as installed_pages
 from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
 from app.web import languages, public
@@ -46,6 +47,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         tus_pages,
         sharing_pages,
         viewing_pages,
+        installed_pages,
         rights_pages,
     ):
         app.register_blueprint(views.pages)

@@ -55,7 +55,8 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 @dataclass(frozen=True)
 class Seen:
-    """A rendition that this viewer may have now: all that is needed to open it, and until when (None: as long as they are signed in)."""
+    """A rendition that this viewer may have now: all that is needed to open it, until when (None: as long as they are signed in), and
+    whether what lets them see it lets them save the whole photo."""
 
     photo: str
     number: int
@@ -66,6 +67,7 @@ class Seen:
     size: int
     mime: str
     until: datetime | None
+    may_save: bool
 
 
 def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cookie: bytes) -> Seen:
@@ -81,9 +83,9 @@ def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cook
             _FOR_MEMBER if kind == "member" else _FOR_DEVICE,
             {"photo": photo, "rendition": rendition, "cookie": cookie, "at": house.clock.now()},
         ).all()
-    for *facts, may_save in rows:
-        if may_save or not needs_save:
-            return Seen(*facts)
+    for seen in (Seen(*row) for row in rows):
+        if seen.may_save or not needs_save:
+            return seen
     raise NotVisible
 
 
@@ -145,6 +147,8 @@ class PhotoBytes:
             start_response("304 Not Modified", headers)
             return ()
         headers.append(("Content-Type", seen.mime))
+        if claim.kind == "device" and claim.rendition == RenditionName.SCREEN and seen.may_save:
+            headers.append(("Kinfold-Keep", seen.photo))  # service-worker.js does, for when there is no line
         if claim.save:
             headers.append(("Content-Disposition", f'attachment; filename="{saved_name(seen.number, seen.mime)}"'))
         wanted = _wanted(environ, etag, seen.size)

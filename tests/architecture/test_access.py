@@ -52,6 +52,8 @@ OPTIONS tus.offer                  /albums/{album}/uploads                    40
 GET  viewing.activity              /activity                                  404  200  200  404 404  404  404  200
 GET  public.robots                 /robots.txt                                200  200  200  200 200  200  200  200
 GET  public.manifest               /manifest.webmanifest                      200  200  200  200 200  200  200  200
+GET  public.service_worker         /service-worker.js                         200  200  200  200 200  200  200  200
+GET  public.offline                /offline                                   200  200  200  200 200  200  200  200
 GET  public.healthz                /healthz                                   200  200  200  200 200  200  200  200
 GET  public.readyz                 /readyz                                    200  200  200  200 200  200  200  200
 GET  groups.home                   /                                          303  303  303  303 303  303  303  303
@@ -76,6 +78,8 @@ GET  sharing.invite                /i/{token}                                 20
 GET  viewing.shared                /shared                                    404  404  404  200 200  404  410  200
 GET  viewing.shared_album          /shared/{album}                            404  404  404  200 404  404  410  200
 GET  viewing.shared_photo          /shared/{album}/{photo}                    404  404  404  200 404  404  410  200
+GET  installed.install             /shared/install                            404  404  404  200 200  404  200  200
+GET  installed.kept                /shared/kept?photos={photo}                404  404  404  200 200  404  200  200
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
 
 POST bytes                         /m/{screen}                                404  404  404  404 404  404  404  404

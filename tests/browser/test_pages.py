@@ -221,6 +221,8 @@ GUESTS: dict[str, tuple[str, Reach]] = {
     "guest's photo": ("Rose", first_photo(lambda cast: cast.guest("Brittany 2026"))),
     "guest's photo, full screen": ("Rose", full_screen),
     "closed": ("Egon", at(lambda _: "/shared")),
+    "no connection": ("", at(lambda _: "/offline")),
+    "on the home screen": ("Rose", at(lambda _: "/shared/install")),
 }
 
 
@@ -275,6 +277,8 @@ def test_pages_in_every_language(phone: Phone, cast: Cast, language: str) -> Non
         "guest's album without photos",
         "guest's photo",
         "closed",
+        "no connection",
+        "on the home screen",
     ):
         who, reach = GUESTS[name]
         page = phone(device=cast.smiths.people[who].cookie if who else "")
