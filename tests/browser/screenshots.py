@@ -149,7 +149,7 @@ def full_screen(page: Page, family: Family) -> None:
 def without_a_line(page: Page, family: Family) -> None:
     """What the phone shows by itself, below it the photos that were seen last."""
     page.goto("/shared")
-    page.wait_for_function("navigator.serviceWorker.controller")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
     page.goto(family.shared_photo)
     for _ in range(3):
         page.wait_for_load_state("networkidle")

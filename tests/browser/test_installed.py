@@ -1,5 +1,6 @@
 """Rose's phone without a line: what it shows, and that it forgets."""
 
+import json
 import time
 from datetime import timedelta
 
@@ -35,7 +36,7 @@ def rose(phone: Phone, family: Family) -> Page:
 def visit(page: Page) -> None:
     page.goto("/shared")
     page.evaluate("() => navigator.serviceWorker.ready")
-    page.wait_for_function("navigator.serviceWorker.controller")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
 
 
 def look_at(page: Page, family: Family, number: int) -> None:
@@ -54,7 +55,7 @@ def kept(page: Page) -> list[str]:
 def without_a_line(page: Page) -> None:
     page.context.set_offline(True)
     page.goto("/shared")
-    expect(page.get_by_role("heading", name="No connection just now")).to_be_visible()
+    expect(page.get_by_role("heading", name="No connection")).to_be_visible()
 
 
 def shown(page: Page) -> int:
@@ -75,8 +76,9 @@ def test_without_a_line_there_is_a_calm_page_with_what_was_seen_last(rose: Page,
             .flat().map((each) => new URL(each.url).pathname)"""
     )
     assert not [path for path in stored if not path.startswith(("/kept/", "/static/")) and path not in ("/offline", "/contact")]
-    rose.context.set_offline(False)
     rose.get_by_role("link", name="Try again").click()
+    expect(rose.get_by_role("heading", name="No connection")).to_be_visible()
+    rose.context.set_offline(False)  # it comes back by itself
     expect(rose.get_by_role("heading", name="Albums for you")).to_be_visible()
 
 
@@ -171,3 +173,22 @@ def test_it_says_in_pictures_how_to_get_to_the_home_screen(rose: Page) -> None:
     rose.get_by_role("button", name="Put it there").click()
     assert rose.evaluate("window.asked")
     expect(rose.get_by_role("button", name="Put it there")).to_be_hidden()
+
+
+def test_what_is_pushed_is_shown_and_leads_only_here(rose: Page, server: Instance) -> None:
+    rose.context.grant_permissions(["notifications"], origin=server.address)
+    line = rose.context.new_cdp_session(rose)
+    workers: list[str] = []
+    line.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda told: workers.extend(each["registrationId"] for each in told["registrations"]),
+    )
+    line.send("ServiceWorker.enable")
+    wait_for(lambda: rose.evaluate("1") and workers, "Chromium names the worker")
+    told = {"text": "There are new photos for you", "url": "/shared"}
+    message = {"origin": server.address, "registrationId": workers[-1], "data": json.dumps(told)}
+    line.send("ServiceWorker.deliverPushMessage", message)
+    seen = "async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((each) => [each.title, each.data, each.icon])"
+    wait_for(lambda: rose.evaluate(seen), "the message is shown")
+    [[title, url, icon]] = rose.evaluate(seen)
+    assert (title, url) == ("There are new photos for you", "/shared") and icon.endswith("icon-192.png")

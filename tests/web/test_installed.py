@@ -118,7 +118,7 @@ def test_the_worker_stands_at_the_root_and_names_this_version(stranger: LintingC
 
 def test_the_page_for_no_line_says_nothing_about_anybody(cast: Family, rose: LintingClient) -> None:
     page = rose.get("/offline")
-    assert "No connection just now" in page.text and "csrf" not in page.text and "Set-Cookie" not in page.headers
+    assert "No connection" in page.text and "csrf" not in page.text and "Set-Cookie" not in page.headers
     assert not any(name in page.text for name in ("Rose", "Anna", "Smith", BRITTANY, "/m/"))
     assert '<html lang="de"' in rose.get("/offline?language=de").text
 
