@@ -123,7 +123,9 @@ def test_the_page_for_no_line_says_nothing_about_anybody(cast: Family, rose: Lin
     assert '<html lang="de"' in rose.get("/offline?language=de").text
 
 
-def test_only_guests_pages_bring_the_worker_in(rose: LintingClient, anna: LintingClient, stranger: LintingClient) -> None:
+def test_the_page_of_albums_brings_the_worker_in_and_no_page_for_members_does(
+    rose: LintingClient, anna: LintingClient, stranger: LintingClient
+) -> None:
     worker = 'data-worker="/service-worker.js?language=en"'
     assert worker in rose.get("/shared").text
     for page in (anna.get("/albums"), stranger.get("/sign-in"), rose.get("/offline")):
