@@ -21,6 +21,7 @@ from app.rights import views as rights_pages
 from app.security.permissions import Asks
 from app.sharing import door as door_pages
 from app.sharing import views as sharing_pages
+from app.viewing import installed as installed_pages
 from app.viewing import styleguide
 from app.viewing import views as viewing_pages
 from app.viewing.media import PhotoBytes
@@ -55,6 +56,7 @@ def create_app(settings: Settings, house: House | None = None) -> Kinfold:
         door_pages,
         reports_pages,
         viewing_pages,
+        installed_pages,
         rights_pages,
     ):
         app.register_blueprint(views.pages)

@@ -63,7 +63,8 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 @dataclass(frozen=True)
 class Seen:
-    """A rendition that this viewer may have now: all that is needed to open it, and until when (None: as long as they are signed in)."""
+    """A rendition that this viewer may have now: all that is needed to open it, until when (None: as long as they are signed in), and
+    whether what lets them see it lets them save the whole photo."""
 
     photo: str
     number: int
@@ -75,6 +76,7 @@ class Seen:
     crc32: int | None
     mime: str
     until: datetime | None
+    may_save: bool
 
     @property
     def name(self) -> str:
@@ -85,7 +87,7 @@ class Seen:
 @dataclass(frozen=True)
 class Content:
     """What stands at an address: bytes of which any range can be sent, and a validator that is as strong as a hash of them. A range has at
-    most `longest` bytes; `until` as in `Seen`."""
+    most `longest` bytes; `until` as in `Seen`. `keep` is the photo that a guest's phone may keep for when there is no line, or empty."""
 
     etag: str
     size: int
@@ -93,6 +95,7 @@ class Content:
     name: str
     until: datetime | None
     longest: int
+    keep: str
     send: Callable[[int, int], Generator[bytes, None, None]]
 
 
@@ -102,9 +105,10 @@ def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cook
     if save and rendition != RenditionName.FULL:
         raise NotVisible  # only the whole photo is ever saved
     needs_save = rendition == RenditionName.FULL
-    for *facts, may_save in _look(house, (kind, VOICE if rendition == VOICE else ""), cookie, photo=photo, rendition=rendition):
-        if may_save or not needs_save:
-            return Seen(*facts)
+    rows = _look(house, (kind, VOICE if rendition == VOICE else ""), cookie, photo=photo, rendition=rendition)
+    for seen in (Seen(*row) for row in rows):
+        if seen.may_save or not needs_save:
+            return seen
     raise NotVisible
 
 
@@ -112,7 +116,9 @@ def see_all(house: House, *, album: str, kind: str, cookie: bytes) -> list[Seen]
     """Every photo of an album that the browser with this cookie may save now, whole and in the album's order. Raises `NotVisible` when
     there is none, or `PhotosHidden`. One SQL statement."""
     rows = _look(house, (kind, EVERYTHING), cookie, album=album)
-    found = {facts[0]: Seen(*facts) for *facts, may_save in rows if may_save}  # who was given an album twice sees it once
+    found = {
+        seen.photo: seen for seen in (Seen(*row) for row in rows) if seen.may_save
+    }  # who was given an album twice sees it once
     if not found:
         raise NotVisible
     return list(found.values())
@@ -184,6 +190,7 @@ class PhotoBytes:
             name=seen.name,
             until=seen.until,
             longest=STRETCH,
+            keep=seen.photo if claim.kind == "device" and claim.rendition == RenditionName.SCREEN and seen.may_save else "",
             send=partial(self._send_one, claim, cookie, seen),
         )
 
@@ -204,6 +211,7 @@ class PhotoBytes:
             name="photos.zip",
             until=None,
             longest=layout.size,
+            keep="",
             send=partial(self._send_everything, claim, cookie, photos, layout),
         )
 
@@ -214,6 +222,8 @@ class PhotoBytes:
             start_response("304 Not Modified", headers)
             return ()
         headers.append(("Content-Type", content.mime))
+        if content.keep:
+            headers.append(("Kinfold-Keep", content.keep))  # service-worker.js does, for when there is no line
         if claim.save:
             headers.append(("Content-Disposition", f'attachment; filename="{content.name}"'))
         wanted = _wanted(environ, content)

@@ -1,16 +1,18 @@
 """The few files that browsers and robots ask for at fixed addresses."""
 
+import json
 import threading
 import time
 from weakref import WeakKeyDictionary
 
-from flask import Blueprint, Response, jsonify, url_for
+from flask import Blueprint, Response, current_app, jsonify, render_template, request, url_for
 
 from app.house import House
 from app.instance import take_notice
 from app.security.permissions import Action
 from app.storage.check import round_trip
 from app.web.access import allow
+from app.web.i18n import prefer
 from app.web.session import house
 
 pages = Blueprint("public", __name__)
@@ -25,23 +27,51 @@ def robots() -> Response:
 @pages.get("/manifest.webmanifest")
 @allow(Action.KNOCK)
 def manifest() -> Response:
-    """Says nothing about whose server this is."""
+    """Says nothing about whose server this is.
+
+    An iPhone gives an app of its own its own cookies, so that Rose would be a stranger there. It knows `display` only and opens its own
+    browser; the others read `display_override` first.
+    """
     icons = [
-        {"src": url_for("static", filename=f"icon-{size}.png"), "sizes": f"{size}x{size}", "type": "image/png", "purpose": "any"}
-        for size in (192, 512)
+        {
+            "src": url_for("static", filename=f"icon-{size}.png"),
+            "sizes": f"{size}x{size}",
+            "type": "image/png",
+            "purpose": purpose,
+        }
+        for size, purpose in ((192, "any"), (512, "any"), (512, "maskable"))
     ]
     response = jsonify(
+        id="/",
         name="Kinfold",
         short_name="Kinfold",
         start_url="/",
         scope="/",
-        display="standalone",
+        display="browser",
+        display_override=["standalone"],
         background_color="#faf6ef",
         theme_color="#faf6ef",
         icons=icons,
     )
     response.mimetype = "application/manifest+json"
     return response
+
+
+@pages.get("/service-worker.js")
+@allow(Action.KNOCK)
+def service_worker() -> Response:
+    """Stands at the root because it looks after all pages. Another version of our static files is another worker."""
+    static = f"{current_app.static_url_path}/"
+    script = f"const STATIC = {json.dumps(static)};\nimportScripts(STATIC + 'js/service-worker.js');\n"
+    return Response(script, mimetype="text/javascript")
+
+
+@pages.get("/offline")
+@allow(Action.KNOCK)
+def offline() -> str:
+    """What the service worker shows when there is no line, in the language of the page that brought it in."""
+    prefer(request.args.get("language"))
+    return render_template("public/offline.html")
 
 
 @pages.get("/healthz")

@@ -56,6 +56,8 @@ GET  viewing.activity              /activity                                  40
 GET  notifications.no_more_mail    /unsubscribe/{no_more_mail}               200  200  200  200 200  200  200  200
 GET  public.robots                 /robots.txt                                200  200  200  200 200  200  200  200
 GET  public.manifest               /manifest.webmanifest                      200  200  200  200 200  200  200  200
+GET  public.service_worker         /service-worker.js                         200  200  200  200 200  200  200  200
+GET  public.offline                /offline                                   200  200  200  200 200  200  200  200
 GET  public.healthz                /healthz                                   200  200  200  200 200  200  200  200
 GET  public.readyz                 /readyz                                    200  200  200  200 200  200  200  200
 GET  groups.home                   /                                          303  303  303  303 303  303  303  303
@@ -86,6 +88,8 @@ GET  viewing.shared_album          /shared/{album}                            40
 GET  viewing.shared_photo          /shared/{album}/{photo}                    404  404  404  200 404  404  410  200
 GET  reports.shared_photo           /shared/{album}/{photo}/wrong              404  404  404  200 404  404  410  200
 GET  reports.photo                  /photos/{photo}/wrong                      404  404  200  404 404  404  404  404
+GET  installed.install             /shared/install                            404  404  404  200 200  404  200  200
+GET  installed.kept                /shared/kept?photos={photo}                404  404  404  200 200  404  200  200
 GET  bytes                         /m/{screen}                                404  404  200  200 404  404  404  200
 GET  bytes                         /m/{everything}                            404  404  200  404 404  404  404  404
 

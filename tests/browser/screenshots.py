@@ -182,6 +182,19 @@ def full_screen(page: Page, family: Family) -> None:
     page.wait_for_timeout(600)  # until it has flown in
 
 
+def without_a_line(page: Page, family: Family) -> None:
+    """What the phone shows by itself, below it the photos that were seen last."""
+    page.goto("/shared")
+    page.wait_for_function("() => navigator.serviceWorker.controller")
+    page.goto(family.shared_photo)
+    for _ in range(3):
+        page.wait_for_load_state("networkidle")
+        page.get_by_role("link", name="Next").click()
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    page.goto("/shared")
+
+
 def uploading(page: Page, family: Family) -> None:
     """Some files sent and some on their way, on a line that carries next to nothing."""
     page.goto(family.empty_album)
@@ -236,6 +249,8 @@ PAGES: dict[str, tuple[str, Reach]] = {
     "22-shared-album": ("rose", at(lambda family: family.shared_album)),
     "23-shared-photo": ("rose", at(lambda family: family.shared_photo)),
     "24-full-screen": ("rose", full_screen),
+    "27-home-screen": ("rose", at(lambda _: "/shared/install")),
+    "28-no-connection": ("rose", without_a_line),
     "25-closed": ("egon", at(lambda _: "/shared")),
     "50-closed-asked": ("egon", asked),
     "51-wrong": ("rose", at(lambda family: f"{family.shared_photo.partition('?')[0]}/wrong")),

@@ -270,6 +270,8 @@ GUESTS: dict[str, tuple[str, Reach]] = {
     "guest's photo, something is wrong": ("Rose", something_is_wrong),
     "closed": ("Egon", at(lambda _: "/shared")),
     "closed, more time is asked": ("Otto", at(lambda _: "/shared")),
+    "no connection": ("", at(lambda _: "/offline")),
+    "on the home screen": ("Rose", at(lambda _: "/shared/install")),
 }
 
 
@@ -324,6 +326,8 @@ def test_pages_in_every_language(phone: Phone, cast: Cast, language: str) -> Non
         "guest's album without photos",
         "guest's photo",
         "closed",
+        "no connection",
+        "on the home screen",
     ):
         who, reach = GUESTS[name]
         page = phone(device=cast.smiths.people[who].cookie if who else "")
