@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.activity import service as activity
-from app.activity.models import ActivityKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
 from app.errors import KinfoldError, NotVisible, Refused, TooLarge
@@ -516,6 +516,7 @@ def _show(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
 def _hold(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
     """Nobody sees it, and it is kept as evidence; whoever runs the server is told at once."""
     photo.state, photo.changed_at = PhotoState.HELD, at
+    activity.record_deletion(session, DeletionKind.PHOTO_HELD, photo.id, at=at)
     about = {"album": photo.album_id, "photo": photo.id}
     activity.record_urgent(session, ActivityKind.PHOTO_HELD, group=photo.group_id, guest=None, jobs=jobs, at=at, **about)
 

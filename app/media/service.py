@@ -256,6 +256,7 @@ def hold(session: Session, *, photo: str, at: datetime) -> None:
     if row.state is PhotoState.READY:
         count_ready(session, album=row.album_id, photos=-1, stored=-row.stored)
     row.state, row.changed_at = PhotoState.HELD, at
+    activity.record_deletion(session, DeletionKind.PHOTO_HELD, photo, at=at)
     activity.record_guest(
         session, ActivityKind.PHOTO_HELD, group=row.group_id, guest=None, album=row.album_id, photo=row.id, at=at
     )

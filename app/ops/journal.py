@@ -27,7 +27,7 @@ from app.db import Database
 from app.errors import KinfoldError
 from app.groups.models import Group
 from app.instance import open_private
-from app.media.models import Photo
+from app.media.models import PREPARED, Photo, PhotoState
 from app.security.viewer import Role
 from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
 
@@ -196,6 +196,8 @@ def _taking(line: Line, no_password: str) -> sa.Update | None:
             return sa.update(Note).where(Note.id == line.id).values(hidden_at=line.at)
         case DeletionKind.VOICE_HIDDEN:
             return sa.update(Voice).where(Voice.id == line.id).values(hidden_at=line.at)
+        case DeletionKind.PHOTO_HELD:
+            return sa.update(Photo).where(Photo.id == line.id, Photo.state.in_(PREPARED)).values(state=PhotoState.HELD)
     return None
 
 

@@ -50,6 +50,8 @@ NEW_KINDS = (
     "mail-refused",
 )
 
+NEW_DELETIONS = ("adding", "note", "voice", "note-hidden", "voice-hidden", "photo-held")
+
 
 def upgrade() -> None:
     for table, name, kind, default in COLUMNS:
@@ -200,6 +202,7 @@ def downgrade() -> None:
     op.drop_index("ix_rendition_not_summed", "rendition")
     op.drop_index("ix_photo_videos", "photo")
     op.execute(f"DELETE FROM activity WHERE kind IN {NEW_KINDS}")
+    op.execute(f"DELETE FROM deletion WHERE kind IN {NEW_DELETIONS}")
     op.execute("DELETE FROM link WHERE kind <> 'sent'")
     op.execute("UPDATE photo SET state = 'refused', reason = 'not-safe' WHERE state IN ('awaiting', 'held')")
     op.drop_index("ix_photo_album_id_state_shown_at", "photo")

@@ -19,6 +19,7 @@ from app.accounts import service as accounts
 from app.accounts.models import Account
 from app.activity import service as activity
 from app.activity.models import DeletionKind
+from app.albums.models import Album
 from app.answers import service as answers
 from app.answers.models import Heart, Note, Voice
 from app.clock import HandClock
@@ -1041,6 +1042,18 @@ def test_a_voice_that_is_missing_costs_no_photo(cast: Family, file: Path, elsewh
     with elsewhere.open().database.reading() as session:
         assert session.get(Voice, voice) is None
         assert session.get(Photo, cast.photos["Brittany 2026"][0]) is not None
+
+
+def test_a_photo_that_is_held_since_is_shown_to_nobody(cast: Family, file: Path, elsewhere: Elsewhere) -> None:
+    house, photo = cast.house, cast.photos["Brittany 2026"][0]
+    write(house, file)
+    with house.database.writing() as session:
+        media.hold(session, photo=photo, at=house.clock.now())
+    Journal(house.settings.data).catch_up(house.database, at=house.clock.now())
+    elsewhere.restore(file, deletions=house.settings.data / "deletions.jsonl")
+    with elsewhere.open().database.reading() as session:
+        row = session.get_one(Photo, photo)
+        assert (row.state, session.get_one(Album, row.album_id).ready) == (PhotoState.HELD, 2)
 
 
 def test_what_was_said_and_taken_back_or_hidden_since_stays_so(

@@ -1,6 +1,7 @@
 """Migrations are written by hand, can be undone, keep what is there, and end at what the models say. On SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from app.activity.models import Deletion, DeletionKind
 from app.config import Settings
 from app.db import Database
 from app.errors import WrongSetting
@@ -82,6 +84,17 @@ def test_what_is_there_survives_every_step(database: Database) -> None:
     assert {(table, key): after[table, key] for table, key in before} == before
     command.downgrade(config, "0001")
     assert everything(database) == before
+
+
+def test_the_version_before_meets_no_word_that_it_does_not_know(database: Database) -> None:
+    config = alembic_config(database.engine)
+    command.upgrade(config, "head")
+    at = datetime(2026, 7, 1, tzinfo=UTC)
+    with database.writing() as session:
+        session.add_all(Deletion(kind=kind, subject=kind.value, at=at) for kind in DeletionKind)
+    command.downgrade(config, "0003")
+    left = {DeletionKind(kind) for kind in everything(database)["deletion", "kind"]}
+    assert left == set(list(DeletionKind)[: list(DeletionKind).index(DeletionKind.SAVING) + 1])
 
 
 def test_deleting_a_group_leaves_no_row_behind(database: Database) -> None:
