@@ -22,6 +22,7 @@ class NotificationKind(StrEnum):
     NEW_PHONE_ASKS = "new-phone-asks"
     MORE_TIME_ASKED = "more-time-asked"
     PHOTO_REPORTED = "photo-reported"
+    PHOTO_HELD = "photo-held"
     MAIL_REFUSED = "mail-refused"
 
 

@@ -24,9 +24,10 @@ from app.sharing.models import DeviceRow, Grant, Guest, Link, LinkKind, NewPhone
 TOLD = {ActivityKind(kind.value): kind for kind in NotificationKind if kind.value in {each.value for each in ActivityKind}}
 """What members are told of what happens."""
 
-URGENT = {NotificationKind.NEW_PHONE_ASKS, NotificationKind.PHOTO_REPORTED}
-ALWAYS = {NotificationKind.PHOTO_REPORTED}
-"""Told also to members who want no mail, and to whoever runs the server."""
+ABOUT_PHOTO = {NotificationKind.PHOTO_REPORTED, NotificationKind.PHOTO_HELD}
+"""Told also to whoever runs the server, and without a name."""
+
+URGENT = {NotificationKind.NEW_PHONE_ASKS, *ABOUT_PHOTO}
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def tell(session: Session, *, happened: str, quiet: tuple[int, int], at: datetim
         return
     kind = TOLD[row.kind]
     due = rules.due_at(at=at, urgent=kind in URGENT, quiet=quiet)
-    readers: list[str | None] = [*_members_told(session, row, kind), *([None] if kind in ALWAYS else [])]
+    readers: list[str | None] = [*_members_told(session, row, kind), *([None] if kind in ABOUT_PHOTO else [])]
     session.add_all(
         Notification(
             kind=kind,
@@ -291,7 +292,7 @@ def _fact(session: Session, notification: Notification, *, at: datetime) -> Fact
     if happened is None:
         return None
     guest = session.get(Guest, happened.guest_id) if happened.guest_id else None
-    if guest is None and notification.kind is not NotificationKind.PHOTO_REPORTED:
+    if guest is None and notification.kind not in ABOUT_PHOTO:
         return None
     match notification.kind:
         case NotificationKind.NOTE_WRITTEN | NotificationKind.PHOTO_REPORTED if happened.photo_id:
@@ -302,7 +303,9 @@ def _fact(session: Session, notification: Notification, *, at: datetime) -> Fact
             path = f"/people/{guest.id}"
         case _:
             path = "/activity"
-    if notification.kind is NotificationKind.PHOTO_REPORTED:
+    if notification.kind is NotificationKind.PHOTO_HELD and not _is_held(session, happened.photo_id):
+        return None
+    if notification.kind in ABOUT_PHOTO:
         return Fact(notification.kind, None, path, photo=happened.photo_id)
     assert guest is not None
     asking = notification.kind is NotificationKind.NEW_PHONE_ASKS
@@ -321,6 +324,10 @@ def _ending(session: Session, notification: Notification, *, at: datetime) -> Fa
         )
     ).one()
     return Fact(notification.kind, None, f"/albums/{notification.album_id}", people=people, until=until) if people else None
+
+
+def _is_held(session: Session, photo: str | None) -> bool:
+    return session.scalars(sa.select(Photo.state).where(Photo.id == photo)).one_or_none() is PhotoState.HELD
 
 
 def _number_shown(session: Session, guest: Guest, *, at: datetime) -> int | None:
@@ -398,9 +405,12 @@ def _put_off(row: Notification, *, quiet: tuple[int, int], at: datetime) -> None
 
 
 def _members_told(session: Session, happened: Activity, kind: NotificationKind) -> Sequence[str]:
-    """Whoever shared with this guest; where that is not known any more, or it is about a photo itself, every owner."""
+    """Whoever shared with this guest; where that is not known any more, every owner. A report goes to every owner, also to those who want
+    no mail; that a photo is held to none, because they may be who it is evidence against."""
     assert happened.group_id is not None
-    if kind in ALWAYS:
+    if kind is NotificationKind.PHOTO_HELD:
+        return []
+    if kind is NotificationKind.PHOTO_REPORTED:
         owners = sa.select(Account.id).where(Account.group_id == happened.group_id, Account.role == Role.OWNER)
         return session.scalars(owners.order_by(Account.id)).all()
     return _willing(session, happened.group_id, _who_shared(session, happened))

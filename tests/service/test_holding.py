@@ -11,7 +11,6 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from app.activity.service import TELL
 from app.config import Settings
 from app.errors import WrongSetting
 from app.house import House
@@ -173,25 +172,13 @@ def test_a_photo_that_the_check_holds_is_seen_by_nobody_and_kept(
     house, family, path = checked
     script(path.parent, '[ "$1" = --strict ] && exit 10')
     photo = family.upload(BRITTANY, b"a file")
-    work_without_telling(house)
+    work(house)
     assert state_of(house, photo) == "held"
     assert f"holds photo {photo}" in caplog.text
     with house.database.reading() as session:
         row = session.get_one(Photo, photo)
         assert [each.kind for each in session.query(Activity) if each.photo_id == photo] == ["photo-held"]
         assert (row.stored > 0, family.albums[BRITTANY].row.ready) == (True, 0)
-
-
-def work_without_telling(house: House) -> None:
-    """Whoever is told of it is another room's matter."""
-    known = house.jobs.enqueue
-
-    def enqueue(session: object, job: str, *args: object, **more: object) -> None:
-        if job != TELL:
-            known(session, job, *args, **more)
-
-    house.jobs.enqueue = enqueue  # type: ignore[method-assign]
-    work(house)
 
 
 @pytest.mark.parametrize("command", ["check.sh", "/no/such/program", "/etc/passwd", '/bin/sh "'])

@@ -17,6 +17,7 @@ from app.activity.models import ActivityKind
 from app.clock import HandClock
 from app.house import House
 from app.mail.smtp import open_mail
+from app.media import service as media
 from app.models import Account, DeviceRow, Grant, Guest, Link, Notification, Photo
 from app.notifications import jobs as told
 from app.notifications.rules import ATTEMPTS
@@ -464,6 +465,22 @@ def test_a_report_goes_to_every_owner_and_to_whoever_runs_the_server_without_a_n
         assert photo in everything
     to_marta = next(message for message in post.messages if message["To"] == "marta@kinfold.test")
     assert links_of(to_marta) == [], "she has no account here"
+
+
+def test_a_photo_that_is_held_is_told_to_whoever_runs_the_server_alone(
+    cast: Family, house: House, post: Post, clock: HandClock
+) -> None:
+    clock.move(DAY)
+    kept, released = cast.photos[BRITTANY][:2]
+    with house.database.writing() as session:
+        for photo in (kept, released):
+            media.hold(session, photo=photo, at=clock.now())
+        media.release(session, photo=released, at=clock.now())
+    minute(house, clock)
+    (message,) = post.messages
+    everything = " ".join(parts(message))
+    assert (message["To"], message["Subject"]) == ("marta@kinfold.test", "A photo is held as evidence")
+    assert kept in everything and released not in everything and links_of(message) == []
 
 
 def test_an_album_that_ends_is_told_three_days_before_and_once(cast: Family, house: House, post: Post, clock: HandClock) -> None:
