@@ -47,6 +47,7 @@ def count_up(session: Session, *, at: datetime) -> Totals:
     for state, number in session.execute(sa.select(Photo.state, sa.func.count()).group_by(Photo.state)):
         photos[state] = number
     waiting = session.scalar(sa.select(sa.func.min(Photo.changed_at)).where(Photo.state == PhotoState.RECEIVED))
+    held = sa.select(Photo.id).where(Photo.state == PhotoState.HELD)  # holding it is the answer; no owner could give another
     instance = session.get(Instance, 1)
     return Totals(
         groups=_count(session, Group),
@@ -54,7 +55,7 @@ def count_up(session: Session, *, at: datetime) -> Totals:
         guests=_count(session, Guest),
         albums=_count(session, Album),
         photos=photos,
-        reports=_count(session, Report, Report.answered_at.is_(None)),
+        reports=_count(session, Report, Report.answered_at.is_(None), Report.photo_id.not_in(held)),
         waiting=seconds_since(waiting, at),
         stored=int(session.scalar(sa.select(sa.func.coalesce(sa.func.sum(Photo.stored), 0))) or 0),
         links=_count(session, Link, *live_link(at)),

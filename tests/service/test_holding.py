@@ -16,7 +16,7 @@ from app.errors import WrongSetting
 from app.house import House
 from app.ingest.checking import Check, CheckFailed
 from app.ingest.jobs import enqueue_forgotten_uploads
-from app.models import Activity, Photo
+from app.models import Activity, Photo, Report
 from tests.conftest import Family, found
 from tests.web.conftest import work
 
@@ -45,10 +45,13 @@ def photo(cast: Family) -> str:
 
 def test_holding_and_releasing_by_hand(cast: Family, house: House, types: Types, photo: str) -> None:
     assert "No photo is held" in types("hold", "--list").output
+    with house.database.writing() as session:
+        session.add(Report(photo_id=photo, at=house.clock.now()))
+    assert "REPORTS    1 not answered" in types("status").output
     assert "nobody can delete it" in types("hold", photo).output
-    assert f"{photo}  held  reported 0 times" in types("hold").output
+    assert f"{photo}  held  reported once" in types("hold").output
     said = types("status").output
-    assert "held       1 as evidence" in said and "4 ready" in said
+    assert "held       1 as evidence" in said and "4 ready" in said and "REPORTS" not in said
     assert types("group", "delete", cast.owner.group, "--yes", ends=1).output.startswith("Error: A photo of theirs is held")
     assert "can be seen again" in types("hold", photo, "--release").output
     assert "not held" in types("hold", photo, "--release", ends=1).output
