@@ -204,7 +204,7 @@ def downgrade() -> None:
     op.execute(f"DELETE FROM activity WHERE kind IN {NEW_KINDS}")
     op.execute(f"DELETE FROM deletion WHERE kind IN {NEW_DELETIONS}")
     op.execute("DELETE FROM link WHERE kind <> 'sent'")
-    op.execute("UPDATE photo SET state = 'refused', reason = 'not-safe' WHERE state IN ('awaiting', 'held')")
+    op.execute("UPDATE photo SET state = 'refused', reason = 'hidden' WHERE state IN ('awaiting', 'held')")
     op.drop_index("ix_photo_album_id_state_shown_at", "photo")
     for table, name, other in REFERENCES:
         op.drop_index(f"ix_{table}_{name}", table)

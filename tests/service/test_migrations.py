@@ -11,10 +11,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from app.activity.models import Deletion, DeletionKind
+from app.albums.models import Album
 from app.config import Settings
 from app.db import Database
 from app.errors import WrongSetting
+from app.groups.models import Group, GroupKind
 from app.jobs.engine import ENGINE_TABLES
+from app.media.models import Photo, PhotoKind, PhotoState
 from app.models import Base
 from app.ops.migrate import alembic_config, migrate
 from tests.postgres import cluster, scratch_name
@@ -92,8 +95,27 @@ def test_the_version_before_meets_no_word_that_it_does_not_know(database: Databa
     at = datetime(2026, 7, 1, tzinfo=UTC)
     with database.writing() as session:
         session.add_all(Deletion(kind=kind, subject=kind.value, at=at) for kind in DeletionKind)
+        group, album = "g" * 26, "a" * 26
+        session.add(Group(id=group, name="The Smiths", kind=GroupKind.FAMILY, created_at=at))
+        session.flush()
+        session.add(Album(id=album, group_id=group, wrapped_key=b"k", sealed_title=b"t", sealed_description=b"d", created_at=at))
+        session.flush()
+        known = {
+            "kind": PhotoKind.PHOTO,
+            "taken_at": at.replace(tzinfo=None),
+            "removed": [],
+            "stored": 0,
+            "created_at": at,
+            "changed_at": at,
+        }
+        session.add_all(
+            Photo(album_id=album, group_id=group, state=state, number=number, fingerprint=bytes([number]), **known)
+            for number, state in enumerate((PhotoState.AWAITING, PhotoState.HELD))
+        )
     command.downgrade(config, "0003")
-    left = {DeletionKind(kind) for kind in everything(database)["deletion", "kind"]}
+    there = everything(database)
+    assert (there["photo", "state"], there["photo", "reason"]) == (["refused"] * 2, ["hidden"] * 2), "there is a sentence for it"
+    left = {DeletionKind(kind) for kind in there["deletion", "kind"]}
     assert left == set(list(DeletionKind)[: list(DeletionKind).index(DeletionKind.SAVING) + 1])
 
 
