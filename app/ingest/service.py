@@ -23,7 +23,7 @@ from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
-from app.media.models import PREPARED, Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
+from app.media.models import FOR_MEMBERS, Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
 from app.media.service import UNFINISHED, count_ready, destroy_photos, end_incoming, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -144,7 +144,7 @@ def receive(
     """Write down a file that has arrived, with its job. Once this is committed, we have it.
 
     The same bytes twice in an album are one photo; when they were refused before, they get another chance. A member who adds what a
-    guest has added before says yes to it.
+    guest has added before says yes to it; of one that is held it stays written down who did.
     """
     lock_album(session, album=album.id)
     known = session.execute(
@@ -155,7 +155,7 @@ def receive(
     if known is not None:
         photo: Photo = known[0]
         upload: Upload | None = known[1]
-        if isinstance(viewer, Member) and photo.guest_id is not None:
+        if isinstance(viewer, Member) and photo.guest_id is not None and photo.state is not PhotoState.HELD:
             photo.guest_id, photo.created_by = None, viewer.id
             if photo.state is PhotoState.AWAITING:
                 _show(session, photo, jobs=jobs, at=at)
@@ -444,13 +444,14 @@ def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: dat
 
 
 def hide(session: Session, *, photo: str, at: datetime) -> None:
-    """Show a photo to nobody any more, because a file of it can't be trusted. Its files stay until a member dismisses it."""
+    """Show a photo to nobody any more, because a file of it can't be trusted. Its files stay until a member dismisses it; one that is held
+    nobody sees anyway, and nobody may dismiss."""
     album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
     if album is None:
         return
     lock_album(session, album=album)
     row = session.get(Photo, photo, with_for_update=True)
-    if row is not None and row.state in PREPARED:
+    if row is not None and row.state in FOR_MEMBERS:
         if row.state is PhotoState.READY:
             count_ready(session, album=album, photos=-1, stored=-row.stored)
         row.state, row.reason, row.changed_at = PhotoState.REFUSED, "hidden", at
@@ -468,14 +469,13 @@ def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
 def list_in_states(
     session: Session, *, album: OpenAlbum, states: Sequence[PhotoState], also: Sequence[str] = ()
 ) -> list[tuple[Photo, Upload | None, str]]:
-    """Photos of an album in these states, and some by their identifiers, with their upload and the name to call them by, in the order in
-    which they came."""
+    """Photos of an album in these states, and some by their identifiers unless they are held, with their upload and the name to call them
+    by, in the order in which they came."""
+    named = sa.and_(Photo.id.in_(also), Photo.state != PhotoState.HELD)
     rows = session.execute(
         sa.select(Photo, Upload)
         .outerjoin(Upload, Upload.photo_id == Photo.id)
-        .where(
-            Photo.album_id == album.id, sa.or_(Photo.state.in_(states), Photo.id.in_(also)) if also else Photo.state.in_(states)
-        )
+        .where(Photo.album_id == album.id, sa.or_(Photo.state.in_(states), named) if also else Photo.state.in_(states))
     )  # sorted here: asked for the order, SQLite reads a whole album along its numbers to find the few that are not ready
     in_order = sorted(rows, key=lambda row: row[0].number)
     return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in in_order]
