@@ -145,7 +145,7 @@ def receive(
     """Write down a file that has arrived, with its job. Once this is committed, we have it.
 
     The same bytes twice in an album are one photo; when they were refused before, they get another chance. A member who adds what a
-    guest has added before says yes to it.
+    guest has added before says yes to it; of one that is held it stays written down who did.
     """
     lock_album(session, album=album.id)
     known = session.execute(
@@ -471,14 +471,13 @@ def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
 def list_in_states(
     session: Session, *, album: OpenAlbum, states: Sequence[PhotoState], also: Sequence[str] = ()
 ) -> list[tuple[Photo, Upload | None, str]]:
-    """Photos of an album in these states, and some by their identifiers, with their upload and the name to call them by, in the order in
-    which they came."""
+    """Photos of an album in these states, and some by their identifiers unless they are held, with their upload and the name to call them
+    by, in the order in which they came."""
+    named = sa.and_(Photo.id.in_(also), Photo.state != PhotoState.HELD)
     rows = session.execute(
         sa.select(Photo, Upload)
         .outerjoin(Upload, Upload.photo_id == Photo.id)
-        .where(
-            Photo.album_id == album.id, sa.or_(Photo.state.in_(states), Photo.id.in_(also)) if also else Photo.state.in_(states)
-        )
+        .where(Photo.album_id == album.id, sa.or_(Photo.state.in_(states), named) if also else Photo.state.in_(states))
     )  # sorted here: asked for the order, SQLite reads a whole album along its numbers to find the few that are not ready
     in_order = sorted(rows, key=lambda row: row[0].number)
     return [(photo, upload, _name(photo, upload, album.key)) for photo, upload in in_order]

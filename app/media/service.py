@@ -85,14 +85,15 @@ def photo_page(
     """The ready photos of an album after or before a photo, or from the beginning: those that could be seen only since `new_since` come
     first. A few statements at any depth, of which none walks more than one index.
 
-    A cursor that is no photo of this album (it was deleted meanwhile) gives an empty page.
+    A cursor that is no ready photo of this album (it was deleted meanwhile) gives an empty page: where one stands that only waits, or is
+    held, would say when it was taken.
     """
     cursor = before if before is not None else after
     if cursor is None:
         found = _in_order(session, album, new_since=new_since, size=size + 1)
         return PhotoPage(found[:size], following=found[size] if len(found) > size else None)
     place, here = _stands_at(session, album=album, photo=cursor, new_since=new_since)
-    if here is None:
+    if here is None or here.state is not PhotoState.READY:
         return PhotoPage([])
     found = _in_order(session, album, new_since=new_since, size=size + 1, beside=here, backwards=before is not None)
     shown, beyond = found[:size], found[size] if len(found) > size else None

@@ -203,6 +203,12 @@ def let_in(session: Session, viewer: Member, *, phone: str, at: datetime) -> str
     return found.link.guest_id
 
 
+def take_back_yes(session: Session, *, member: str) -> None:
+    """Whom this member has let in and who has not come in since waits anew: for a caller who takes the member out."""
+    theirs = sa.update(NewPhone).where(NewPhone.answered_by == member)
+    session.execute(theirs.values(answered_at=None, answered_by=None, let_in=None))
+
+
 def refuse_phone(session: Session, viewer: Member, *, phone: str, at: datetime) -> str:
     """No: whoever it is has the address, so its link lets nobody in any more. The devices that it let in stay: each is listed, and can be
     removed. Returns the guest; raises like `let_in`."""

@@ -367,6 +367,7 @@ def do_remove_member(whom: str) -> Response:
     if not sure:
         return once_more(form, lambda: _remove_member_page(form, found.name, made))
     guests = [guest.id for guest in made.guests] if form.everybody.data else form.guest.data
+    asking.take_back_yes(session(), member=whom)
     groups.remove_member(session(), member(), member=whom, at=at)
     links = form.links_to_end(link.id for link in made.links)
     service.end_made(session(), member(), made=made, guests=guests, links=links, at=at)

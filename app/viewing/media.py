@@ -87,7 +87,8 @@ class Seen:
 @dataclass(frozen=True)
 class Content:
     """What stands at an address: bytes of which any range can be sent, and a validator that is as strong as a hash of them. A range has at
-    most `longest` bytes; `until` as in `Seen`. `keep` is the photo that a guest's phone may keep for when there is no line, or empty."""
+    most `longest` bytes; `until` as in `Seen`. `keep` is the photo that a guest's phone may keep for when there is no line; empty when
+    it may not, None for what no phone keeps."""
 
     etag: str
     size: int
@@ -95,7 +96,7 @@ class Content:
     name: str
     until: datetime | None
     longest: int
-    keep: str
+    keep: str | None
     send: Callable[[int, int], Generator[bytes, None, None]]
 
 
@@ -190,7 +191,9 @@ class PhotoBytes:
             name=seen.name,
             until=seen.until,
             longest=STRETCH,
-            keep=seen.photo if claim.kind == "device" and claim.rendition == RenditionName.SCREEN and seen.may_save else "",
+            keep=(seen.photo if seen.may_save else "")
+            if (claim.kind, claim.rendition) == ("device", RenditionName.SCREEN)
+            else None,
             send=partial(self._send_one, claim, cookie, seen),
         )
 
@@ -211,19 +214,21 @@ class PhotoBytes:
             name="photos.zip",
             until=None,
             longest=layout.size,
-            keep="",
+            keep=None,
             send=partial(self._send_everything, claim, cookie, photos, layout),
         )
 
     def _answer(self, environ: Environ, start_response: StartResponse, claim: MediaClaim, content: Content) -> Iterable[bytes]:
         headers = [*self._always, ("ETag", content.etag), ("Accept-Ranges", "bytes"), ("Vary", "Cookie")]
         headers += self._caching(claim, content)
+        if content.keep is not None:
+            # service-worker.js does, for when there is no line. A photo that a browser has already stays under the headers that it came
+            # with, but for those that a 304 brings: so it is said there too, and also when it may not.
+            headers.append(("Kinfold-Keep", content.keep))
         if environ.get("HTTP_IF_NONE_MATCH") in (content.etag, "*"):
             start_response("304 Not Modified", headers)
             return ()
         headers.append(("Content-Type", content.mime))
-        if content.keep:
-            headers.append(("Kinfold-Keep", content.keep))  # service-worker.js does, for when there is no line
         if claim.save:
             headers.append(("Content-Disposition", f'attachment; filename="{content.name}"'))
         wanted = _wanted(environ, content)

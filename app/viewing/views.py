@@ -426,7 +426,10 @@ def _awaiting(album: OpenAlbum) -> list[dict[str, Any]]:
     """The photos that wait for a member's yes, with the name of the guest who has added each."""
     photos = media.awaiting(session(), album=album.id)
     names = sharing.names_of(session(), member(), guests={photo.guest_id for photo in photos if photo.guest_id})
-    return [{"tile": tile(photo, album.key, Asks.MEMBER), "from": names.get(photo.guest_id or "")} for photo in photos]
+    return [
+        {"tile": tile(photo, album.key, Asks.MEMBER, place=place, count=len(photos)), "from": names.get(photo.guest_id or "")}
+        for place, photo in enumerate(photos, start=1)
+    ]
 
 
 def _about(album: OpenAlbum) -> dict[str, str]:

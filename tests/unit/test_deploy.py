@@ -515,7 +515,8 @@ def test_limits_in_front_are_those_of_kinfold(name: str) -> None:
 @pytest.mark.parametrize("name", ["nginx.conf", "Caddyfile"])
 def test_large_bodies_may_go_where_files_are_taken_in_and_nowhere_else(name: str, app: Flask) -> None:
     (large,) = re.findall(r"(?:location ~|path_regexp) (\^/\S+\$)", (DEPLOY / name).read_text())
-    takes_files = {"/albums/<album>/photos", "/uploads/<upload>"}
+    of_guests = {"/shared/<album>/photos", "/shared/<album>/<photo>/voices"}
+    takes_files = {"/albums/<album>/photos", "/uploads/<upload>"} | of_guests
     for rule in app.url_map.iter_rules():
         address = re.sub(r"<[^>]+>", "abcdefghij234567", rule.rule)
         assert (re.search(large, address) is not None) == (rule.rule in takes_files), rule.rule
@@ -530,7 +531,7 @@ def test_nothing_that_is_sent_is_put_on_nginxs_disk() -> None:
 def test_addresses_that_are_secret_are_those_of_the_app(app: Flask) -> None:
     """Both fronts write down the first word of an address alone; every route that carries a secret has it after that word."""
     for rule in app.url_map.iter_rules():
-        if "<token>" in rule.rule:
-            assert re.fullmatch(r"/[a-z]+/<token>", rule.rule), rule.rule
+        if "<token>" in rule.rule or "<words>" in rule.rule:
+            assert re.fullmatch(r"/[a-z]+/<(token|words)>", rule.rule), rule.rule
     for name in ("nginx.conf", "Caddyfile"):
         assert "^(/[^/?]*)" in (DEPLOY / name).read_text().replace("(?<first_word>", "("), name

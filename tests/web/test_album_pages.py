@@ -12,6 +12,7 @@ from sqlalchemy import event
 from app.clock import HandClock
 from app.house import House
 from app.media import service as media
+from app.media.models import PhotoState
 from app.models import Photo
 from tests.conftest import Family
 from tests.lint import LintingClient
@@ -99,6 +100,18 @@ def test_a_page_that_was_marked_by_a_deleted_photo_leads_to_the_beginning(
             answer = browser.get(address + cursor)
             assert answer.status_code == 200 or answer.headers["Location"] == address, cursor
             assert browser.get(address + cursor, follow_redirects=True).status_code == 200
+
+
+@pytest.mark.parametrize("state", [PhotoState.AWAITING, PhotoState.HELD])
+def test_where_a_photo_stands_that_is_not_shown_is_told_to_nobody(
+    cast: Family, house: House, rose: LintingClient, brittany: str, state: PhotoState
+) -> None:
+    """Rose could find out when the others were taken: by adding some with times of her choice."""
+    middle = cast.photos[BRITTANY][1]
+    with house.database.writing() as session:
+        session.get_one(Photo, middle).state = state
+    for cursor in (f"?after={middle}", f"?before={middle}"):
+        assert rose.get(f"/shared/{brittany}{cursor}").headers["Location"] == f"/shared/{brittany}"
 
 
 @pytest.mark.usefixtures("small_pages")

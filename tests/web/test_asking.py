@@ -19,7 +19,7 @@ from app.security.tokens import Tokens
 from app.sharing import rules
 from app.sharing.service import end_what_is_over
 from app.sharing.words import draw, parse
-from tests.conftest import Family
+from tests.conftest import PASSWORD, Family
 from tests.lint import LintingClient
 from tests.rows import SEEN, all_rows
 from tests.web.conftest import TOM, refused_with
@@ -277,6 +277,18 @@ def test_whatever_ends_a_link_ends_who_waits_before_it(
     assert rows(house, NewPhone) == []
     assert (fourth.get("/waiting").status_code, fourth.send("/waiting").status_code) == (410, 410)
     assert fourth.get("/shared").status_code == 404
+
+
+def test_the_yes_of_a_member_who_is_taken_out_is_no_yes_any_more(
+    cast: Family, house: House, anna: LintingClient, fourth: LintingClient, browser_of: Browsers
+) -> None:
+    ben = cast.join("Ben")
+    assert browser_of(member=ben.cookie).send(f"/new-phones/{phone_of(house).id}/let-in").status_code == 303
+    assert anna.send(f"/members/{ben.viewer.id}/remove", password=PASSWORD).status_code == 303
+    assert fourth.send("/waiting").location == "/waiting" and fourth.get("/shared").status_code == 404
+    assert "A new phone" in anna.get("/albums").text, "somebody else is asked"
+    assert anna.send(f"/new-phones/{phone_of(house).id}/let-in").status_code == 303
+    assert fourth.send("/waiting").location == "/shared"
 
 
 def test_nobody_waits_for_longer_than_a_day_or_than_the_link_and_no_clock_brings_it_back(

@@ -10,6 +10,7 @@ from app.clock import HandClock
 from app.house import House
 from app.media.models import Photo, PhotoState
 from app.sharing import service as sharing
+from app.sharing.models import Grant
 from app.viewing.installed import MOST
 from tests.conftest import Family, Person
 from tests.lint import LintingClient
@@ -104,8 +105,26 @@ def test_only_the_screen_rendition_of_what_may_be_saved_says_that_it_may_be_kept
     assert says(junes, "grid", device=june.cookie) is None
     assert says(junes, "full", device=june.cookie) is None
     assert says(junes, "full", save=True, device=june.cookie) is None
-    assert says(rose, "screen", device=cast.people["Rose"].cookie) is None
+    assert says(rose, "screen", device=cast.people["Rose"].cookie) == ""
     assert says(anna, "screen", member=cast.cookie) is None, "a member's browser keeps nothing"
+
+
+def test_a_browser_that_has_the_photo_is_told_anew_whether_it_may_be_kept(
+    cast: Family, house: House, june: Person, junes: LintingClient
+) -> None:
+    photo = cast.photos[BRITTANY][0]
+    address = photo_address(cast, photo, "screen", device=june.cookie)
+    etag = junes.get(address).headers["ETag"]
+
+    def again() -> tuple[int, str | None]:
+        answer = junes.get(address, headers={"If-None-Match": etag})
+        return answer.status_code, answer.headers.get("Kinfold-Keep")
+
+    assert again() == (304, photo)
+    with house.database.writing() as session:
+        grant = session.scalars(sa.select(Grant).where(Grant.guest_id == june.id)).one()
+        sharing.set_saving(session, grant=grant, may_save=False, at=house.clock.now())
+    assert again() == (304, ""), "it takes the place of what the browser has noted"
 
 
 def test_the_worker_stands_at_the_root_and_names_this_version(stranger: LintingClient) -> None:

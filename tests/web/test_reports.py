@@ -120,6 +120,8 @@ def test_a_held_photo_is_hidden_from_everybody_and_comes_back(
     assert rose.get(f"/shared/{brittany}/{photo}").status_code == 404
     listed = anna.get(f"/albums/{brittany}/photos", headers={"Accept": "application/json"}).get_json()["photos"]
     assert photo not in {each["id"] for each in listed}
+    named = anna.get(f"/albums/{brittany}/photos?unfinished=1&photo={photo}", headers={"Accept": "application/json"})
+    assert named.get_json()["photos"] == []
     for path in ("", "/wrong"):
         assert anna.get(f"/photos/{photo}{path}").status_code == 404
     for path in ("/caption", "/delete", "/retry", "/wrong", "/wrong/answer"):
