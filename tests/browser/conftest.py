@@ -35,6 +35,7 @@ FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--use-fake-device-for-media-stream",  # a microphone that hums
+    "--ignore-certificate-errors",  # a context's ignore_https_errors does not reach its service workers
 ]
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36"
 PHONE = {"width": 390, "height": 844}

@@ -81,7 +81,7 @@ def test_the_whole_album_is_one_download(phone: Phone, family: Family, javascrip
     rose = phone(device=family.share("Brittany 2026", "Rose", may_save=True).cookie, javascript=javascript)
     rose.goto(f"/shared/{family.albums['Brittany 2026'].id}")
     with rose.expect_download() as saving:
-        rose.get_by_role("link", name="Save all of them").click()
+        rose.get_by_role("link", name="Save all photos").click()
     assert saving.value.suggested_filename == "photos.zip"
     made = ZipFile(Path(saving.value.path()))
     assert made.testzip() is None
