@@ -28,15 +28,16 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
             return
         try:
             made = make(waiting)
+            kept = None if isinstance(made, NotDecoded) else keep(waiting, made)
         except (DecoderMissing, StorageFailed, Stopping):
             with house.database.writing() as session:
                 service.give_back(session, waiting=waiting)
             raise  # our fault and not the recording's: it is begun anew
-        if isinstance(made, NotDecoded):
-            with house.database.writing() as session:
-                service.refuse_voice(session, waiting=waiting, at=house.clock.now())
+        if kept is not None:
+            let_hear(waiting, *kept)
             return
-        keep(waiting, made)
+        with house.database.writing() as session:
+            service.refuse_voice(session, waiting=waiting, at=house.clock.now())
 
     def make(waiting: WaitingVoice) -> MadeVoice | NotDecoded:
         sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
@@ -45,13 +46,17 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
         except (ObjectMissing, SealBroken):
             return NotDecoded("lost")
 
-    def keep(waiting: WaitingVoice, made: MadeVoice) -> None:
+    def keep(waiting: WaitingVoice, made: MadeVoice) -> tuple[str, SealedKey, int]:
+        """Seal it away, under a fresh name."""
         keys: dict[str, SealedKey] = {}
         name = f"albums/{waiting.key.album_id}/{new_id()}"
         put(Sealed(house.storage, waiting.key, keys), name, [made.data])
+        return name, keys[name], made.duration
+
+    def let_hear(waiting: WaitingVoice, name: str, sealed: SealedKey, duration: int) -> None:
         with house.database.writing() as session:
             removal = service.make_heard(
-                session, waiting=waiting, object_name=name, sealed=keys[name], duration=made.duration, at=house.clock.now()
+                session, waiting=waiting, object_name=name, sealed=sealed, duration=duration, at=house.clock.now()
             )
         if removal is not None:
             keep_promise(house, removal)

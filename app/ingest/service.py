@@ -23,7 +23,7 @@ from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
-from app.media.models import PREPARED, Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
+from app.media.models import FOR_MEMBERS, Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
 from app.media.service import UNFINISHED, count_ready, destroy_photos, end_incoming, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -113,7 +113,8 @@ class Written:
 def room_left(session: Session, *, group: str, quota: int) -> int:
     """How many bytes a group may still store; its own quota goes before the instance's. What is still arriving has its room already."""
     ready = sa.select(sa.func.sum(Album.ready_bytes)).where(Album.group_id == group).scalar_subquery()
-    others = sa.select(sa.func.sum(Photo.stored)).where(Photo.group_id == group, Photo.state.in_(UNFINISHED)).scalar_subquery()
+    uncounted = Photo.group_id == group, Photo.state.in_((*UNFINISHED, PhotoState.HELD))
+    others = sa.select(sa.func.sum(Photo.stored)).where(*uncounted).scalar_subquery()
     open_ones = Incoming.group_id == group, Incoming.photo_id.is_(None)
     arriving = sa.select(sa.func.sum(Incoming.size)).where(*open_ones).scalar_subquery()
     own, *used = session.execute(sa.select(Group.quota, ready, others, arriving).where(Group.id == group)).one()
@@ -155,7 +156,8 @@ def receive(
     if known is not None:
         photo: Photo = known[0]
         upload: Upload | None = known[1]
-        if isinstance(viewer, Member) and photo.guest_id is not None:
+        held = photo.state is PhotoState.HELD  # of evidence it stays known who added it
+        if isinstance(viewer, Member) and photo.guest_id is not None and not held:
             photo.guest_id, photo.created_by = None, viewer.id
             if photo.state is PhotoState.AWAITING:
                 _show(session, photo, jobs=jobs, at=at)
@@ -444,13 +446,14 @@ def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: dat
 
 
 def hide(session: Session, *, photo: str, at: datetime) -> None:
-    """Show a photo to nobody any more, because a file of it can't be trusted. Its files stay until a member dismisses it."""
+    """Show a photo to nobody any more, because a file of it can't be trusted. Its files stay until a member dismisses it; one that is held
+    is hidden already, and stays evidence."""
     album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
     if album is None:
         return
     lock_album(session, album=album)
     row = session.get(Photo, photo, with_for_update=True)
-    if row is not None and row.state in PREPARED:
+    if row is not None and row.state in FOR_MEMBERS:
         if row.state is PhotoState.READY:
             count_ready(session, album=album, photos=-1, stored=-row.stored)
         row.state, row.reason, row.changed_at = PhotoState.REFUSED, "hidden", at

@@ -84,7 +84,7 @@ class Watch:
         context.on("request", lambda request: self._look_at_address(request.url))
         context.on("response", self._look_at_answer)
         context.on("console", self._read)
-        context.on("weberror", lambda error: self.problems.append(f"script error: {error.error}"))
+        context.on("weberror", lambda error: self._hear(str(error.error)))
 
     def _look_at_address(self, url: str) -> None:
         parts = urlsplit(url)
@@ -94,6 +94,10 @@ class Watch:
     def _look_at_answer(self, response: Response) -> None:
         if response.status >= 500:
             self.problems.append(f"{response.status} for {response.url}")
+
+    def _hear(self, error: str) -> None:
+        if not error.startswith("Transition was aborted"):  # the browser's own word when a page leads to one without our sheet
+            self.problems.append(f"script error: {error}")
 
     def _read(self, message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text or (

@@ -121,7 +121,7 @@ def anna_changes_what_rose_has(anna: Page, rose: Page) -> None:
     expect(anna.get_by_role("heading", name="The link for Jim is ready")).to_be_visible()
     anna.get_by_role("link", name="What Jim can see").click()
     tap(anna, "End now Brittany, at last")
-    anna.get_by_role("link", name="Change the name").click()
+    anna.get_by_role("link", name="Change name, mail or language").click()
     anna.get_by_role("textbox", name="Name").fill("James")
     tap(anna, "Save")
     tap(anna, "Stop sharing with James")

@@ -208,7 +208,7 @@ def test_when_the_date_comes_it_ends_by_itself(phone: Phone, family: Family, jav
         answer = rose.goto(address)
         assert answer is not None and answer.status == 410
         expect(rose.get_by_role("heading", name="This album is closed")).to_be_visible()
-        expect(rose.get_by_text("Ask Anna if you would like more time.")).to_be_visible()
+        expect(rose.get_by_role("button", name="Ask Anna for more time")).to_be_visible()
     assert_gone(rose, addresses)
 
     answer = stranger.goto(made.json()["link"])

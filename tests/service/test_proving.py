@@ -18,6 +18,7 @@ from app.ingest import service as ingest
 from app.ingest.decoding import Decoder
 from app.ingest.jobs import handlers
 from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO
+from app.media import service as media
 from app.media.models import Photo, PhotoState, Rendition, RenditionName, Upload
 from app.ops import doctor as room
 from app.ops import proving
@@ -141,6 +142,17 @@ def test_a_photo_that_fails_is_shown_to_nobody_when_that_is_asked_for(family: Fa
         assert (row.ready, row.ready_bytes) == (2, stored)
     (said,) = ask(ends=0)
     assert said["says"].startswith("6 stored files were proven")
+
+
+def test_what_is_held_stays_held(family: Family) -> None:
+    """A member could dismiss what is only hidden, and with it evidence."""
+    house, photo = family.house, photos(family.house)[0]
+    with house.database.writing() as session:
+        media.hold(session, photo=photo, at=house.clock.now())
+    change(family, photo, RenditionName.FULL, with_comment)
+    ask("--hide", ends=1)
+    with house.database.reading() as session:
+        assert session.get_one(Photo, photo).state is PhotoState.HELD
 
 
 def test_what_is_only_missing_is_not_hidden(family: Family) -> None:

@@ -166,8 +166,9 @@ def test_a_recording_that_can_not_be_used_is_destroyed_and_told(cast: Family, ho
         assert name not in media.claimed_objects(session)
 
 
-def test_a_storage_that_is_away_costs_no_attempt_and_the_sweep_asks_again(
-    cast: Family, house: House, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("what", ["read", "create"])
+def test_a_storage_that_is_away_or_full_costs_no_attempt_and_the_sweep_asks_again(
+    cast: Family, house: House, decoder: Decoder, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     voice = say(cast, recording())
 
@@ -175,7 +176,7 @@ def test_a_storage_that_is_away_costs_no_attempt_and_the_sweep_asks_again(
         raise StorageFailed("unreachable")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(house.storage), "read", away)
+        broken.setattr(type(house.storage), what, away)
         assert work(house, decoder).failures
     assert (row(house, voice).state, row(house, voice).attempts) == (VoiceState.RECEIVED, 0)
     house.clock.move(timedelta(minutes=1))  # type: ignore[attr-defined]

@@ -324,7 +324,7 @@ def test_a_person_can_have_all_that_is_kept_about_them(cast: Family, house: Hous
     assert [(device["kind"], device["ended"]) for device in facts["devices"]] == [("Android phone", None)]
     assert {(each["what"], each["by"], each["album"]) for each in facts["happened"]} == {
         ("shared", "Anna", BRITTANY),
-        ("device-let-in", None, None),
+        ("first-opened", None, None),
     }
     assert facts["forgotten"] == "2027-03-22T12:00:00+00:00"
 

@@ -145,7 +145,7 @@ def test_a_removed_phone_does_not_come_straight_back(cast: Family, anna: Linting
     device = anna.get(person, headers=JSON).get_json()["devices"][0]["id"]
     anna.send(f"/devices/{device}/remove")
     assert rose.get("/shared").status_code == 404
-    assert rose.send(f"/i/{cast.people['Rose'].token}").status_code == 403
+    assert rose.send(f"/i/{cast.people['Rose'].token}").location == "/waiting"
     assert rose.get("/shared").status_code == 404
 
 

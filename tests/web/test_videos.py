@@ -24,7 +24,7 @@ def test_a_tile_says_that_it_is_a_video_and_how_long(cast: Family, rose: Linting
     assert '<span class="length" aria-hidden="true">1:02</span>' in tile
     said = " ".join(re.sub(r"<[^>]+>", "", tile.split('class="unseen">')[1]).split())
     assert said == "Video, 1 minute, 2 seconds"
-    assert f'alt="Video {len(cast.photos[BRITTANY])}"' in tile
+    assert f'alt="Video {len(cast.photos[BRITTANY])} of {len(cast.photos[BRITTANY])}, ' in tile
     assert page.count('class="length"') == 1, "pictures have none"
     assert "<video" not in page, "nothing is loaded on an album's page but pictures"
 

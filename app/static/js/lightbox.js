@@ -3,6 +3,7 @@
 import PhotoSwipe from "../vendor/photoswipe/photoswipe.esm.min.js";
 import answering from "./answering.js";
 import fresh from "./fresh.js";
+import seen from "./seen.js";
 import { at, find } from "./leaves.js";
 
 const CONTROLS = 80; // pixels at the bottom of a video that are its own
@@ -135,7 +136,7 @@ function open(photos, opened) {
     if (!link) return;
     history.replaceState(null, "", link.href);
     link.scrollIntoView({ block: "nearest" });
-    document.dispatchEvent(new CustomEvent("kinfold:shown", { detail: link.href })); // seen.js notes it
+    seen(link.href);
   });
   pswp.on("destroy", () => {
     removeEventListener("popstate", leave);

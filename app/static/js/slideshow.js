@@ -2,6 +2,7 @@
 // upright photos side by side. Videos are left out. The arrows turn, Enter and Space pause, any touch, Escape or "back" stops; so it works
 // by a television's remote control. The screen stays awake.
 import { find } from "./leaves.js";
+import seen from "./seen.js";
 
 const SHOWN = 6000; // ms
 const HINT = 5000; // ms
@@ -51,11 +52,12 @@ export default function slideshow(photos, button) {
       const link = await find(place);
       const image = link && !link.dataset.play && (await picture(link));
       if (!image) continue;
-      const made = { element: document.createElement("div"), first: place, last: place, images: [image] };
+      const made = { element: document.createElement("div"), first: place, last: place, images: [image], pages: [link.href] };
       const beside = tall(link) && innerWidth > innerHeight && wrap(place + step) !== place ? await find(wrap(place + step)) : null;
       const second = beside && !beside.dataset.play && tall(beside) && (await picture(beside));
       if (second) {
         made.images[step > 0 ? "push" : "unshift"](second);
+        made.pages.push(beside.href);
         made[step > 0 ? "last" : "first"] = wrap(place + step);
       }
       made.element.className = "show-sheet";
@@ -80,6 +82,7 @@ export default function slideshow(photos, button) {
     }
     const before = shown;
     shown = made;
+    made.pages.forEach((page) => seen(page));
     box.insertBefore(made.element, hint);
     made.element.getBoundingClientRect(); // it is there before it fades in
     made.element.classList.add("seen");
