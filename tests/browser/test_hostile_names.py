@@ -42,7 +42,7 @@ def stage(server: Instance, request: pytest.FixtureRequest) -> Stage:
     with server.house.database.writing() as session:
         row, opened = media.get_photo(session, family.owner, photo=photo, master=server.house.master)
         media.set_caption(row, opened.key, text=(name * 20)[:500], at=at)
-        albums.change_album(session, family.owner, album=opened, title=title, description=name * 10, at=at)
+        albums.change_album(session, family.owner, album=opened, title=title, description=name * 10, choices=None, at=at)
     family.share(title, name[:90] + " 2")
     end_by_date(family, name[:90] + " 2")
     closed = family.people[name[:90] + " 2"].cookie
