@@ -169,7 +169,7 @@ def test_anna_reads_what_was_said(phone: Phone, family: Family, spoken_of: str) 
 
 
 def _read_on_its_photo(page: Page) -> None:
-    page.get_by_role("link", name="Photo 1").click()
+    page.get_by_role("link", name="Look at it").click()
     expect(page.get_by_text("The lighthouse")).to_be_visible()
 
 

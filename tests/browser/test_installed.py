@@ -141,7 +141,7 @@ def test_a_hundred_photos_are_kept_and_no_more(rose: Page, family: Family) -> No
     )
     assert len(kept(rose)) == 100
     photo = rose.evaluate(
-        '(page) => fetch(page).then((answer) => answer.text()).then((text) => text.match(/src="(.m.[^"]+)/)[1])',
+        '(page) => fetch(page).then((answer) => answer.text()).then((text) => Array.from(text.matchAll(/src="(.m.[^"]+)/g)).pop()[1])',
         f"/shared/{family.albums['Brittany 2026'].id}/{family.photos['Brittany 2026'][2]}",
     )
     rose.evaluate("(photo) => { document.body.append(Object.assign(new Image(), { src: photo, alt: '' })); }", photo)
