@@ -37,8 +37,8 @@ from tests.server import PROJECT, Server
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TOTALS = Totals(
-    groups=1, members=1, guests=0, albums=1, photos=dict.fromkeys(PhotoState, 0), waiting=None, stored=0, links=0, sessions=1,
-    devices=0, exposed=False, since_backup=3600.0,
+    groups=1, members=1, guests=0, albums=1, photos=dict.fromkeys(PhotoState, 0), reports=0, waiting=None, stored=0, links=0,
+    sessions=1, devices=0, exposed=False, since_backup=3600.0,
 )  # fmt: skip
 
 
