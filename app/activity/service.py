@@ -66,14 +66,7 @@ def record_deletion(session: Session, kind: DeletionKind, *subjects: str, at: da
 
 def record_once_an_hour(session: Session, kind: ActivityKind, *, by: Member, at: datetime, album: str) -> None:
     """The same for what comes in batches: "Anna added photos" is told once an hour for an album."""
-    noted = sa.select(Activity.id).where(
-        Activity.group_id == by.group,
-        Activity.member_id == by.id,
-        Activity.kind == kind,
-        Activity.album_id == album,
-        Activity.at >= at.replace(minute=0, second=0, microsecond=0),
-    )
-    if session.scalars(noted.limit(1)).one_or_none() is None:
+    if not _noted_this_hour(session, kind, Activity.group_id == by.group, Activity.member_id == by.id, album=album, at=at):
         record(session, kind, by=by, at=at, album=album)
 
 
@@ -93,24 +86,6 @@ def record_guest(
     return row.id
 
 
-def record_guest_once_an_hour(session: Session, kind: ActivityKind, *, group: str, guest: str, at: datetime, album: str) -> None:
-    """The same for what comes in batches, as `record_once_an_hour` does."""
-    noted = sa.select(Activity.id).where(
-        Activity.guest_id == guest,
-        Activity.kind == kind,
-        Activity.album_id == album,
-        Activity.at >= at.replace(minute=0, second=0, microsecond=0),
-    )
-    if session.scalars(noted.limit(1)).one_or_none() is None:
-        record_guest(session, kind, group=group, guest=guest, at=at, album=album)
-
-
-def nth_last_of_guest(session: Session, kind: ActivityKind, *, guest: str, n: int, since: datetime) -> datetime | None:
-    """When a guest did this for the n-th last time, None when it was fewer times since then."""
-    done = sa.select(Activity.at).where(Activity.guest_id == guest, Activity.kind == kind, Activity.at > since)
-    return session.scalars(done.order_by(Activity.at.desc()).offset(n - 1).limit(1)).one_or_none()
-
-
 def record_urgent(
     session: Session, kind: ActivityKind, *, group: str, guest: str | None, jobs: Jobs, at: datetime, **about: str | None
 ) -> None:
@@ -118,6 +93,18 @@ def record_urgent(
     row = record_guest(session, kind, group=group, guest=guest, at=at, **about)
     session.flush()
     jobs.enqueue(session, TELL, row, group=group)
+
+
+def record_guest_once_an_hour(session: Session, kind: ActivityKind, *, group: str, guest: str, at: datetime, album: str) -> None:
+    """The same for what comes in batches, as `record_once_an_hour` does."""
+    if not _noted_this_hour(session, kind, Activity.guest_id == guest, album=album, at=at):
+        record_guest(session, kind, group=group, guest=guest, at=at, album=album)
+
+
+def nth_last_of_guest(session: Session, kind: ActivityKind, *, guest: str, n: int, since: datetime) -> datetime | None:
+    """When a guest did this for the n-th last time, None when it was fewer times since then."""
+    done = sa.select(Activity.at).where(Activity.guest_id == guest, Activity.kind == kind, Activity.at > since)
+    return session.scalars(done.order_by(Activity.at.desc()).offset(n - 1).limit(1)).one_or_none()
 
 
 def record_failures(session: Session, *, buckets: Sequence[str], at: datetime) -> list[str]:
@@ -148,3 +135,9 @@ def forget_old(session: Session, *, at: datetime) -> None:
     """Drop what is older than it may be kept."""
     session.execute(sa.delete(Activity).where(Activity.at < at - KEPT))
     session.execute(sa.delete(Activity).where(Activity.bucket.is_not(None), Activity.at < at - TRIES_KEPT))
+
+
+def _noted_this_hour(session: Session, kind: ActivityKind, *whose: sa.ColumnElement[bool], album: str, at: datetime) -> bool:
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    noted = sa.select(Activity.id).where(*whose, Activity.kind == kind, Activity.album_id == album, Activity.at >= hour)
+    return session.scalars(noted.limit(1)).one_or_none() is not None

@@ -27,7 +27,7 @@ from app.media.models import Photo, PhotoState
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.sharing.models import Guest
-from app.sharing.service import SharedAlbum
+from app.sharing.service import SharedAlbum, lock_guest
 from app.storage.sealed import SealedKey
 
 PREPARE_VOICE = "prepare-voice"
@@ -124,7 +124,7 @@ def of_guest(session: Session, *, guest: str, master: MasterKey) -> list[tuple[O
 
 def set_heart(session: Session, *, photo: str, guest: str, given: bool, at: datetime) -> None:
     """A guest likes a photo, or not any more; saying it twice changes nothing."""
-    _one_tap_at_a_time(session, guest)
+    lock_guest(session, guest=guest)
     heart = session.get(Heart, (photo, guest))
     if given and heart is None:
         session.add(Heart(photo_id=photo, guest_id=guest, at=at))
@@ -134,7 +134,7 @@ def set_heart(session: Session, *, photo: str, guest: str, given: bool, at: date
 
 def write_note(session: Session, *, album: OpenAlbum, photo: str, guest: str, text: str, at: datetime) -> None:
     """A guest writes about a photo. The second tap on the button writes nothing more. Raises `TooOften`."""
-    _one_tap_at_a_time(session, guest)
+    lock_guest(session, guest=guest)
     lately = sa.select(Note).where(Note.photo_id == photo, Note.guest_id == guest, Note.at > at - SECOND_TAP)
     if any(_text(note, album.key) == text for note in session.scalars(lately)):
         return
@@ -148,7 +148,7 @@ def receive_voice(
     session: Session, *, album: OpenAlbum, photo: str, guest: str, arrived: Arrived, jobs: Jobs, at: datetime
 ) -> str:
     """Write down a recording that has arrived whole, with its job. Returns its identifier. Raises `TooOften`."""
-    _one_tap_at_a_time(session, guest)
+    lock_guest(session, guest=guest)
     _say(session, album=album, photo=photo, guest=guest, at=at)
     voice = Voice(
         id=new_id(),
@@ -304,10 +304,6 @@ def _say(session: Session, *, album: OpenAlbum, photo: str, guest: str, at: date
         raise TooOften(first_of_most + rules.HOUR)
     group = album.row.group_id
     activity.record_guest(session, kind, group=group, guest=guest, at=at, album=album.id, photo=photo)
-
-
-def _one_tap_at_a_time(session: Session, guest: str) -> None:
-    session.execute(sa.select(Guest.id).where(Guest.id == guest).with_for_update())
 
 
 def _text(note: Note, key: AlbumKey) -> str:

@@ -30,7 +30,7 @@ from app.sharing.service import SharedAlbum
 from app.web.access import allow
 from app.web.places import SharedPlaces
 from app.web.session import house, session
-from app.web.viewer import device, look_up_again, member
+from app.web.viewer import device, device_again, member
 
 pages = Blueprint("answers", __name__)
 
@@ -92,9 +92,7 @@ def speak(album: str, photo: str) -> Response:
         raise TooLarge("recording-too-large")
     if arrived is None or arrived.refused:
         raise Refused("no-recording")
-    viewer = look_up_again(Asks.DEVICE).viewer
-    if not isinstance(viewer, Device):
-        raise NotVisible
+    viewer = device_again()
     with house().database.writing() as write:
         shared = _voices_of(write, viewer, album, photo)
         guest = whose(shared.guests, fields.get("guest", ""))

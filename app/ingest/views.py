@@ -14,8 +14,7 @@ from app.ingest.receiving import FileOnItsWay, boundary_of, read_files
 from app.ingest.service import AddingGuest, Receipt
 from app.media import service as media
 from app.media.models import FOR_MEMBERS, PhotoState
-from app.security.permissions import Action, Asks
-from app.security.viewer import Device
+from app.security.permissions import Action
 from app.sharing import service as sharing
 from app.sharing.rules import whose
 from app.sharing.service import SharedAlbum
@@ -24,7 +23,7 @@ from app.web.errors import wants_json
 from app.web.forms import tidy
 from app.web.places import SharedPlaces
 from app.web.session import house, session
-from app.web.viewer import device, look_up_again, member, member_again
+from app.web.viewer import device, device_again, member, member_again
 
 pages = Blueprint("ingest", __name__)
 
@@ -206,9 +205,7 @@ def _keep(album: str, file: FileOnItsWay) -> Receipt:
 def _keep_shared(album: str, file: FileOnItsWay, chosen: str) -> Receipt:
     """Write a whole file of a guest's down, if they may still add to the album after all the time it took."""
     arrived, settings = file.finish(), house().settings
-    viewer = look_up_again(Asks.DEVICE).viewer
-    if not isinstance(viewer, Device):
-        raise NotVisible
+    viewer = device_again()
     with house().database.writing() as write:
         shared = sharing.get_shared_album(write, viewer, album=album, master=house().master, at=house().clock.now())
         if not shared.adding:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.activity.service import TELL
 from app.house import House
 from app.jobs.port import Handler
 from app.mail.message import Letter, build, mailable
@@ -22,7 +23,7 @@ from app.sharing.models import Guest
 
 log = logging.getLogger("kinfold.told")
 
-TELL, SEND = "tell", "send"
+SEND = "send"
 
 
 def handlers(house: House, push: Push | None = None) -> dict[str, Handler]:

@@ -101,7 +101,7 @@ def ask_to_come_in(
     `cookie` is what it was known by so far: it waits at one door at a time, and a second tap takes the place of the first. Raises
     `TooOften` when too many wait already.
     """
-    session.execute(sa.select(Guest.id).where(Guest.id == link.guest_id).with_for_update(key_share=True))
+    service.lock_guest(session, guest=link.guest_id)
     before = sa.or_(
         sa.and_(NewPhone.link_id == link.id, NewPhone.opened_by == opened_by), NewPhone.cookie_hash == (cookie or b"")
     )

@@ -200,7 +200,7 @@ def give(
     at: datetime,
 ) -> Grant:
     """The guest may see the album until then: a new grant, or another date for the one there is."""
-    _lock_guest(session, guest)
+    lock_guest(session, guest=guest.id)
     grant = session.scalars(sa.select(Grant).where(Grant.guest_id == guest.id, Grant.album_id == album.id)).one_or_none()
     if grant is None:
         grant = Grant(guest_id=guest.id, album_id=album.id, created_at=at)
@@ -257,7 +257,7 @@ def _add_link(
     at: datetime,
 ) -> Link:
     """A link in the place of those of its kind that there are."""
-    _lock_guest(session, guest)
+    lock_guest(session, guest=guest.id)
     replace_links(session, Link.guest_id == guest.id, Link.kind == kind, at=at)
     link = Link(
         guest_id=guest.id,
@@ -850,9 +850,9 @@ def _of_group(session: Session, viewer: Member, kind: type[OfGuest], row: str) -
     return found
 
 
-def _lock_guest(session: Session, guest: Guest) -> None:
-    """Two members who share with one person at once, or one who taps twice, do so one after the other."""
-    session.execute(sa.select(Guest.id).where(Guest.id == guest.id).with_for_update(key_share=True))
+def lock_guest(session: Session, *, guest: str) -> None:
+    """Two members who share with one person at once, and whoever taps twice, do so one after the other."""
+    session.execute(sa.select(Guest.id).where(Guest.id == guest).with_for_update(key_share=True))
 
 
 def _stop(session: Session, guests: sa.Select[str], *, at: datetime) -> None:

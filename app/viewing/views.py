@@ -34,7 +34,6 @@ from app.reports import service as reports
 from app.security.permissions import Action, Asks
 from app.sharing import asking, rules
 from app.sharing import service as sharing
-from app.sharing.rules import usual_days
 from app.web.access import allow
 from app.web.errors import wants_json
 from app.web.headers import WITH_MICROPHONE
@@ -65,9 +64,9 @@ def albums_page() -> Response:
     found = albums.list_albums(session(), member(), master=house().master)
     if wants_json():
         return make_response(jsonify(albums=[{"id": album.id, "title": album.title} for album in found]))
-    people = sharing.people_by_album(session(), albums=[album.id for album in found], at=house().clock.now())
-    cards = [card | {"shared_with": people.get(card["id"], 0)} for card in _cards(found, Asks.MEMBER)]
     at = house().clock.now()
+    people = sharing.people_by_album(session(), albums=[album.id for album in found], at=at)
+    cards = [card | {"shared_with": people.get(card["id"], 0)} for card in _cards(found, Asks.MEMBER)]
     return make_response(
         render_template(
             "viewing/albums.html",
@@ -76,7 +75,7 @@ def albums_page() -> Response:
             asks=asking.open_asks(session(), member(), master=house().master),
             phones=asking.waiting_phones(session(), member(), at=at),
             reported=reports.open_reports(session(), member(), master=house().master),
-            usual_days=usual_days(house().settings.max_days),
+            usual_days=rules.usual_days(house().settings.max_days),
         )
     )
 
@@ -390,13 +389,13 @@ def _cards(found: list[OpenAlbum], asks: Asks) -> list[dict[str, Any]]:
             "id": album.id,
             "title": album.title,
             "href": _turn(asks, album.id),
-            "count": counts.get(album.id, media.Counts()).ready,
-            "videos": counts.get(album.id, media.Counts()).videos,
-            "waiting": counts.get(album.id, media.Counts()).received,
-            "awaiting": counts.get(album.id, media.Counts()).awaiting,
+            "count": count.ready,
+            "videos": count.videos,
+            "waiting": count.received,
+            "awaiting": count.awaiting,
             "cover": tile(covers[album.id], album.key, asks) if album.id in covers else None,
         }
-        for album in found
+        for album, count in ((album, counts.get(album.id, media.Counts())) for album in found)
     ]
 
 

@@ -64,6 +64,14 @@ def member_again() -> Member:
     return found
 
 
+def device_again() -> Device:
+    """The guests' device that is asking, as above. Raises `NotVisible` when it has ended."""
+    found = look_up_again(Asks.DEVICE).viewer
+    if not isinstance(found, Device):
+        raise NotVisible
+    return found
+
+
 def viewer() -> Viewer:
     """Who is asking, as far as the action of this route is concerned."""
     return cast(Credential, g.get("credential", NO_CREDENTIAL)).viewer

@@ -23,7 +23,7 @@ from app.clock import HandClock
 from app.errors import Refused
 from app.house import House
 from app.instance import push_key
-from app.models import Photo, PushSubscription
+from app.models import PushSubscription
 from app.notifications import jobs as told
 from app.notifications.pinned import SERVICES, Pinned, Unreachable, check_endpoint, is_public
 from app.notifications.push import Push, make_key, public_key
@@ -149,10 +149,7 @@ def tell(house: House, push: Push, clock: HandClock, later: timedelta = 5 * MINU
 def add_photo(family: Family) -> None:
     clock: Any = family.house.clock
     clock.move(timedelta(seconds=1))
-    photo = family.photo(BRITTANY)
-    with family.house.database.writing() as session:
-        row = session.get_one(Photo, photo)
-        row.shown_at = row.shown_at or row.changed_at
+    family.photo(BRITTANY)
 
 
 # --- what is sent -----------------------------------------------------------------------------------------------------
