@@ -13,6 +13,7 @@ How it comes that no acknowledged job is lost or run by two workers at once:
 
 import logging
 import math
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -51,14 +52,14 @@ VERSION = "1"
 QUEUE, LONG_QUEUE = "kinfold", "kinfold-long"
 WORKFLOWS = {QUEUE: "job", LONG_QUEUE: "long-job"}  # what does the jobs of a queue
 POLLING = {
-    QUEUE: 0.2,
-    LONG_QUEUE: 1.0,
-}  # seconds; looking costs a few milliseconds of CPU, and what takes minutes can wait for one more
+    QUEUE: 0.4,
+    LONG_QUEUE: 2.0,
+}  # seconds; a look costs a few milliseconds of CPU, and what takes minutes can wait for two more
 WATCHING = 0.2
 TAKE_OVER_EVERY = 10  # times WATCHING
-# One job is being done while the next already waits at the door: no time is lost between two polls. Of long ones that would keep
-# another worker from taking it.
-CLAIMED = {QUEUE: 2, LONG_QUEUE: 1}
+# One job is being done while the next already wait at the door: no time is lost between two polls, and to take four at once costs little
+# more than to take one. Another worker can't have these, so there are few of them, and of long ones none.
+CLAIMED = {QUEUE: 4, LONG_QUEUE: 1}
 MOST_ATTEMPTS = 10  # a job that kills its worker each time is given up; the sweep will ask again
 KEPT = timedelta(days=1)
 
@@ -202,11 +203,13 @@ def _launch(
     begun: set[str],
     stop: threading.Event,
 ) -> None:
+    sqlite = database.engine.dialect.name == "sqlite"
     DBOS(
         config={
             "name": APPLICATION,
             "system_database_url": _url(database),
-            "db_engine_kwargs": {"hide_parameters": True, "connect_args": CONNECT[database.engine.dialect.name]},
+            "system_database_engine": _sqlite_engine(database) if sqlite else None,
+            "db_engine_kwargs": {"hide_parameters": True, "connect_args": CONNECT["postgresql"]},
             "run_migrations": False,
             "application_version": VERSION,
             "executor_id": executor,
@@ -221,6 +224,21 @@ def _launch(
         DBOS.workflow(name=name, max_recovery_attempts=MOST_ATTEMPTS)(_doing(handlers, hands[queue], begun, stop))
     DBOS.listen_queues(list(WORKFLOWS))
     DBOS.launch()
+
+
+def _sqlite_engine(database: Database) -> sa.Engine:
+    """As the engine would make it, but it does not wait for the disk after each of its own commits. It writes down there which job it
+    begins and which has ended; if the power fails and that is lost, the job is done once more, and jobs may be repeated. What asks for a
+    job is written by us, and that waits."""
+    engine = sa.create_engine(database.engine.url, hide_parameters=True)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in ("busy_timeout=30000", "foreign_keys=ON", "synchronous=NORMAL", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
 
 
 def _doing(
