@@ -10,7 +10,7 @@ opens nothing. What may be seen is asked of the database every time, so that wha
 import hashlib
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -36,7 +36,7 @@ from app.sharing.models import DeviceRow, Grant
 from app.sharing.service import live_device, live_grant
 from app.storage.port import StorageFailed
 from app.storage.sealed import Sealed, SealedKey
-from app.viewing.zipping import File, Layout
+from app.viewing.zipping import File, Layout, Part, gathered
 from app.web.headers import ALWAYS, HSTS
 from app.web.places import Places
 from app.web.viewer import cookie_name
@@ -51,11 +51,17 @@ STRETCH = 4 * 1024 * 1024
 """Bytes of a long answer before access is asked again; also the longest answer to a range of a photo or video, which players ask for
 piece by piece. A zip that is taken up again is sent to its end."""
 
+LOT = 8 * 1024 * 1024
+"""The same for a zip, where the question is about every photo that is in these bytes."""
+
+PIECE = 64 * 1024
+"""Bytes of a zip's small files that are gathered before they are sent."""
+
 WHOLE = 8 * 1024 * 1024
 """The longest answer in one piece, which the server takes at once: the thread is free again, however slowly it is read. Nearly every
 photo of a phone is one. Longer ones are sent while they are read, and take a place."""
 
-VOICE = "voice"
+VOICE, SOME = "voice", "some"
 
 _NEVER = [("Cache-Control", "no-store"), ("CDN-Cache-Control", "no-store")]
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -125,7 +131,12 @@ def see_all(house: House, *, album: str, kind: str, cookie: bytes) -> list[Seen]
     return list(found.values())
 
 
-def _look(house: House, about: tuple[str, str], cookie: bytes, **names: str) -> Sequence[Any]:
+def see_some(house: House, *, photos: Sequence[str], kind: str, cookie: bytes) -> list[Seen]:
+    """Those of these photos that the browser with this cookie may save now, whole. Raises `PhotosHidden`. One SQL statement."""
+    return [seen for seen in (Seen(*row) for row in _look(house, (kind, SOME), cookie, photos=photos)) if seen.may_save]
+
+
+def _look(house: House, about: tuple[str, str], cookie: bytes, **names: str | Sequence[str]) -> Sequence[Any]:
     """The rows of the statement about what this browser may see now."""
     if take_notice(house.database, house.clock):
         raise PhotosHidden
@@ -134,10 +145,14 @@ def _look(house: House, about: tuple[str, str], cookie: bytes, **names: str) -> 
 
 
 def read(house: House, seen: Seen, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-    """The plain bytes of a rendition in a range. With `see` this is the only way from (photo, rendition, viewer) to bytes."""
-    album = house.master.open_album(seen.album, seen.wrapped_album_key)
-    keys = {seen.object_name: SealedKey(seen.wrapped_key, seen.size)}
-    return Sealed(house.storage, album, keys).read(seen.object_name, start, stop)
+    """The plain bytes of a rendition in a range. After `see` or `see_some` there is no other way to them."""
+    return _opened(house, seen, [seen]).read(seen.object_name, start, stop)
+
+
+def _opened(house: House, one: Seen, some: Iterable[Seen]) -> Sealed:
+    """The storage of the album that this one belongs to, with the keys of some of its renditions: every other is missing there."""
+    album = house.master.open_album(one.album, one.wrapped_album_key)
+    return Sealed(house.storage, album, {each.object_name: SealedKey(each.wrapped_key, each.size) for each in some})
 
 
 class PhotoBytes:
@@ -261,19 +276,22 @@ class PhotoBytes:
     def _send_everything(
         self, claim: MediaClaim, cookie: bytes, photos: Sequence[Seen], layout: Layout, start: int, stop: int
     ) -> Generator[bytes, None, None]:
-        """An album's bytes, with access asked again before every photo, too. One that was deleted meanwhile breaks the answer off: its
-        length is promised, and nothing else belongs in its place."""
-        header = b""
-        for part in layout.parts(start, stop):
-            if isinstance(part, bytes):
-                header += part
-                continue
-            whole = replace(claim, photo=photos[part.file].photo, rendition=RenditionName.FULL)
-            for piece in self._send_one(whole, cookie, self.see(whole, cookie), part.start, part.stop):
-                yield header + piece if header else piece
-                header = b""
-        if header:
-            yield header
+        """An album's bytes, with access asked again before every lot, about all photos in it. When one of them is gone, the answer
+        breaks off there: its length is promised, and nothing else belongs in its place."""
+        for lot in layout.lots(start, stop, LOT):
+            yield from gathered(self._send_lot(claim, cookie, photos, lot), PIECE)
+
+    def _send_lot(self, claim: MediaClaim, cookie: bytes, photos: Sequence[Seen], lot: Sequence[bytes | Part]) -> Iterator[bytes]:
+        files = [photos[part.file].photo for part in lot if isinstance(part, Part)]
+        still_seen = see_some(self._house, photos=files, kind=claim.kind, cookie=cookie)
+        if len(still_seen) < len(files):
+            raise NotVisible
+        storage = _opened(self._house, photos[0], still_seen)
+        for part in lot:
+            if isinstance(part, Part):
+                yield from storage.read(photos[part.file].object_name, part.start, part.stop)
+            else:
+                yield part
 
     def _caching(self, claim: MediaClaim, content: Content) -> list[tuple[str, str]]:
         if claim.save or claim.rendition in (RenditionName.FULL, RenditionName.PLAY, VOICE):
@@ -323,6 +341,8 @@ def _wanted(environ: Environ, content: Content) -> tuple[int, int, bool] | None:
 
 _AT: Any = sa.bindparam("at", type_=Grant.expires_at.type)
 _COOKIE: Any = sa.bindparam("cookie", type_=sa.LargeBinary)
+_STATE: Any = sa.func.coalesce(Photo.state, Photo.state)
+"""The state, where no index shall be used for it: SQLite would rather look through all photos that are ready than for ten by name."""
 
 
 def _facts(of: Any, crc32: Any, mime: Any, *, until: Any, may_save: Any) -> sa.Select[Any]:
@@ -338,7 +358,7 @@ def _for_member(of: Any, crc32: Any, mime: Any, *which: Any) -> sa.Select[Any]:
         _facts(of, crc32, mime, until=sa.null(), may_save=sa.true())
         .join(Account, Account.group_id == Album.group_id)
         .join(SignedIn, SignedIn.member_id == Account.id)
-        .where(*which, *signed_in, Photo.state.in_(FOR_MEMBERS))
+        .where(*which, *signed_in, _STATE.in_(FOR_MEMBERS))
     )
 
 
@@ -348,13 +368,14 @@ def _for_device(of: Any, crc32: Any, mime: Any, *which: Any) -> sa.Select[Any]:
         _facts(of, crc32, mime, until=Grant.expires_at, may_save=Grant.may_save)
         .join(Grant, Grant.album_id == Album.id)
         .join(DeviceRow, DeviceRow.guest_id == Grant.guest_id)
-        .where(*which, *let_in, Photo.state == PhotoState.READY)
+        .where(*which, *let_in, _STATE == PhotoState.READY)
     )
 
 
 _PHOTO = Rendition, Rendition.crc32, Rendition.mime
 _ONE = Photo.id == sa.bindparam("photo"), Rendition.name == sa.bindparam("rendition", type_=Rendition.name.type)
 _ALL = Photo.album_id == sa.bindparam("album"), Rendition.name == RenditionName.FULL, Photo.state == PhotoState.READY
+_SOME = Photo.id.in_(sa.bindparam("photos", expanding=True)), Rendition.name == RenditionName.FULL, _STATE == PhotoState.READY
 _VOICE = Voice, sa.null(), sa.literal(MIME)
 _SAID = Voice.id == sa.bindparam("photo"), Voice.state == VoiceState.READY
 _OWN_OR_SHOWN = sa.or_(Voice.guest_id == Grant.guest_id, sa.and_(Album.shows_answers, Voice.hidden_at.is_(None)))
@@ -365,7 +386,10 @@ _STATEMENTS = {
     ("device", ""): _for_device(*_PHOTO, *_ONE).order_by(_LONGEST),
     ("member", EVERYTHING): _for_member(*_PHOTO, *_ALL).order_by(Photo.taken_at, Photo.number),
     ("device", EVERYTHING): _for_device(*_PHOTO, *_ALL).order_by(Photo.taken_at, Photo.number),
+    ("member", SOME): _for_member(*_PHOTO, *_SOME),
+    ("device", SOME): _for_device(*_PHOTO, *_SOME),
     ("member", VOICE): _for_member(*_VOICE, *_SAID),
     ("device", VOICE): _for_device(*_VOICE, *_SAID, _OWN_OR_SHOWN).order_by(_LONGEST),
 }
-"""What decides, for each kind of viewer: about a rendition of a photo, about all photos of an album, and about a voice."""
+"""What decides, for each kind of viewer: about a rendition of a photo, about all photos of an album or
+some of them, and about a voice."""

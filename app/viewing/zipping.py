@@ -6,7 +6,7 @@ one piece. Its dates are all the same and say nothing, and so do the names that 
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from operator import attrgetter
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
@@ -68,26 +68,41 @@ class Layout:
 
     def __init__(self, files: Iterable[File]) -> None:
         self._entries: list[ZipInfo] = []
+        self._headers: list[bytes] = []
         at = 0
         for file in files:
             entry = ZipInfo(file.name, DATE)
             entry.file_size = entry.compress_size = file.size
             entry.CRC, entry.header_offset, entry.external_attr = file.crc32, at, 0o600 << 16
             self._entries.append(entry)
-            at += len(entry.FileHeader()) + file.size
+            self._headers.append(entry.FileHeader())
+            at += len(self._headers[-1]) + file.size
         self._contents_at = at
         self._contents = _contents(self._entries, at)
         self.size = at + len(self._contents)
         """Bytes in all."""
 
-    def parts(self, start: int, stop: int) -> Iterator[bytes | Part]:
-        """What makes up a range of the zip, in order."""
+    def lots(self, start: int, stop: int, longest: int) -> Iterator[list[bytes | Part]]:
+        """What makes up a range of the zip, in order, and in lots for which no more than `longest` bytes of files are needed."""
+        lot, room = list[bytes | Part](), longest
+        for part in self._parts(start, stop):
+            while isinstance(part, Part) and part.stop - part.start > room:
+                if room:
+                    lot.append(replace(part, stop=part.start + room))
+                    part = replace(part, start=part.start + room)
+                yield lot
+                lot, room = [], longest
+            lot.append(part)
+            room -= part.stop - part.start if isinstance(part, Part) else 0
+        if lot:
+            yield lot
+
+    def _parts(self, start: int, stop: int) -> Iterator[bytes | Part]:
         first = max(0, bisect_right(self._entries, start, key=attrgetter("header_offset")) - 1)
         for index in range(first, len(self._entries)):
-            entry = self._entries[index]
+            entry, header = self._entries[index], self._headers[index]
             if entry.header_offset >= stop:
                 return
-            header = entry.FileHeader()
             content = entry.header_offset + len(header)
             if head := _between(header, entry.header_offset, start, stop):
                 yield head
@@ -109,6 +124,19 @@ def _contents(entries: list[ZipInfo], at: int) -> bytes:
 def _between(data: bytes, at: int, start: int, stop: int) -> bytes:
     """Those of these bytes, of which the first stands at `at`, that lie in a range."""
     return data[max(0, start - at) : max(0, stop - at)]
+
+
+def gathered(pieces: Iterable[bytes], enough: int) -> Iterator[bytes]:
+    """The same bytes in pieces of at least `enough`, but for the last: small ones cost a server more to send than to join."""
+    waiting, size = list[bytes](), 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= enough:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 class _Gathered:

@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import zipfile
 import zlib
+from itertools import chain
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from app.viewing.zipping import DATE, File, Layout
+from app.viewing.zipping import DATE, File, Layout, Part
 
 CONTENTS = {"photo-001.jpg": b"one" * 100, "video-002.mp4": b"", "photo-003.png": bytes(range(256)), "photo-014.jpg": b"x"}
 
@@ -19,11 +20,14 @@ def layout_of(contents: dict[str, bytes]) -> Layout:
     return Layout(File(name, len(content), zlib.crc32(content)) for name, content in contents.items())
 
 
-def sent(layout: Layout, contents: dict[str, bytes], start: int = 0, stop: int | None = None) -> bytes:
-    """A range, as whoever sends it puts it together."""
-    files = list(contents.values())
-    parts = layout.parts(start, layout.size if stop is None else stop)
-    return b"".join(part if isinstance(part, bytes) else files[part.file][part.start : part.stop] for part in parts)
+def sent(layout: Layout, contents: dict[str, bytes], start: int = 0, stop: int | None = None, longest: int = 100) -> bytes:
+    """A range, as whoever sends it puts it together, in lots of so many bytes of files."""
+    files, whole = list(contents.values()), b""
+    for lot in layout.lots(start, layout.size if stop is None else stop, longest):
+        read = [files[part.file][part.start : part.stop] for part in lot if isinstance(part, Part)]
+        assert sum(map(len, read)) <= longest
+        whole += b"".join(part if isinstance(part, bytes) else read.pop(0) for part in lot)
+    return whole
 
 
 def test_it_is_a_zip_that_python_and_unzip_find_whole(tmp_path: Path) -> None:
@@ -49,7 +53,7 @@ def test_every_range_is_that_part_of_the_whole() -> None:
     for start in range(layout.size + 1):
         assert sent(layout, CONTENTS, start) == whole[start:]
         assert sent(layout, CONTENTS, 0, start) == whole[:start]
-        assert sent(layout, CONTENTS, start, start + 7) == whole[start : start + 7]
+        assert sent(layout, CONTENTS, start, start + 7, longest=3) == whole[start : start + 7]
 
 
 def test_without_files_it_is_an_empty_zip() -> None:
@@ -74,7 +78,7 @@ class Imagined(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         stop = self._layout.size if size is None or size < 0 else min(self._layout.size, self._at + size)
-        parts = self._layout.parts(self._at, stop)
+        parts = chain.from_iterable(self._layout.lots(self._at, stop, GB))
         self._at = max(self._at, stop)
         return b"".join(
             part

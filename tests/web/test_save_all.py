@@ -131,7 +131,7 @@ def test_an_empty_album_offers_none(anna: LintingClient, cast: Family) -> None:
 
 
 def test_ranges_are_parts_of_the_same_zip(june: LintingClient, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_bytes, "STRETCH", 100)
+    monkeypatch.setattr(photo_bytes, "LOT", 100)
     whole = june.get(address)
     etag, size = whole.headers["ETag"], len(whole.data)
     for start in (0, 1, 29, 30, 43, 44, 500, size // 2, size - 100, size - 22, size - 1):
@@ -163,8 +163,10 @@ def test_a_zip_that_has_changed_begins_anew(
 
 @pytest.fixture
 def begun(june: LintingClient, address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[bytes]:
-    """An answer of which the first photo has come."""
+    """An answer of which the first photo has come; each is a lot of its own."""
+    (first, *_) = opened(june.get(address)).infolist()
     monkeypatch.setattr(photo_bytes, "WHOLE", 0)
+    monkeypatch.setattr(photo_bytes, "LOT", first.file_size)
     pieces = iter(june.get(address).iter_encoded())
     assert next(pieces).startswith(b"PK")
     return pieces
@@ -185,13 +187,15 @@ def test_it_breaks_off_where_a_photo_was_deleted(cast: Family, anna: LintingClie
 
 
 def test_inside_a_long_photo_access_is_asked_again(
-    cast: Family, anna: LintingClient, begun: Iterator[bytes], monkeypatch: pytest.MonkeyPatch
+    cast: Family, anna: LintingClient, june: LintingClient, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photo_bytes, "STRETCH", 100)
-    next(begun)
+    monkeypatch.setattr(photo_bytes, "WHOLE", 0)
+    monkeypatch.setattr(photo_bytes, "LOT", 100)
+    pieces = iter(june.get(address).iter_encoded())
+    next(pieces)
     anna.send(f"/people/{cast.people['June'].id}/stop")
     with pytest.raises(NotVisible):
-        next(begun)
+        next(pieces)
 
 
 # --- photos from before checksums were written down
