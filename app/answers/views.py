@@ -28,7 +28,7 @@ from app.sharing import service as sharing
 from app.sharing.rules import whose
 from app.sharing.service import SharedAlbum
 from app.web.access import allow
-from app.web.places import SharedPlaces
+from app.web.places import Places
 from app.web.session import house, session
 from app.web.viewer import device, device_again, member
 
@@ -84,8 +84,8 @@ def speak(album: str, photo: str) -> Response:
         raise TooLarge("no-room-for-guest")
     request.max_content_length = LARGEST + FORM_AROUND_FILES
     fields: dict[str, str] = {}
-    places = cast(SharedPlaces, current_app.extensions["kinfold_guest_uploads"])
-    with places.take(shared.album.row.group_id):
+    places = cast(Places, current_app.extensions["kinfold_guest_uploads"])
+    with places.held(shared.album.row.group_id):
         files = files_of(shared.album, room=room, limit=LARGEST, fields=fields)
         arrived = next((file.finish() for file in files), None)
     if arrived is not None and arrived.refused == "too-large":

@@ -41,7 +41,7 @@ from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed
 from app.web.access import allow, check_form_token
 from app.web.forms import tidy
-from app.web.places import SharedPlaces
+from app.web.places import Places
 from app.web.session import house, session
 from app.web.viewer import member, member_again
 
@@ -140,8 +140,8 @@ def go_on(upload: str) -> Response:
     if checksum.was_sent and request.content_length > PART:
         raise TooLarge("too-large", limit=PART)  # until it is known to fit, nothing of it is kept for good
     request.max_content_length = arriving.size - arriving.received
-    places = cast(SharedPlaces, current_app.extensions["kinfold_uploads"])
-    with places.take(member().id):
+    places = cast(Places, current_app.extensions["kinfold_uploads"])
+    with places.held(member().id):
         parts = read_parts(request.stream, request.content_length, begin=partial(_next_part, arriving), hear=checksum.hear)
         try:
             for part in checksum.check(parts):

@@ -21,7 +21,7 @@ from app.sharing.service import SharedAlbum
 from app.web.access import allow, check_form_token
 from app.web.errors import wants_json
 from app.web.forms import tidy
-from app.web.places import SharedPlaces
+from app.web.places import Places
 from app.web.session import house, session
 from app.web.viewer import device, device_again, member, member_again
 
@@ -110,9 +110,9 @@ def receive_shared(album: str) -> Response:
     if (request.content_length or 0) > room + FORM_AROUND_FILES or room == 0:
         raise TooLarge("no-room-for-guest")
     request.max_content_length = room + FORM_AROUND_FILES
-    places = cast(SharedPlaces, current_app.extensions["kinfold_guest_uploads"])
+    places = cast(Places, current_app.extensions["kinfold_guest_uploads"])
     try:
-        with places.take(group):
+        with places.held(group):
             files = files_of(found, room=room, limit=settings.file_limit, fields=fields)
             receipts = [_keep_shared(album, file, fields.get("guest", "")) for file in files]
     except TooLarge:

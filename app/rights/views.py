@@ -48,7 +48,7 @@ def export() -> BaseResponse:
     if not confirmed(form):
         return make_response(_data_page(form), 400)
     places = cast(Places, current_app.extensions["kinfold_long_answers"])
-    copy = places.take(GroupCopy(house(), cookie()).send())
+    copy = places.sent(GroupCopy(house(), cookie()).send(), member().id)
     activity.record(session(), ActivityKind.DATA_EXPORTED, by=member(), at=house().clock.now())
     response = _attachment(Response(copy, mimetype="application/zip"), "photos.zip")
     response.headers["X-Accel-Buffering"] = "no"  # or nginx would write the photos into a temporary file, in the clear

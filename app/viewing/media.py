@@ -122,18 +122,20 @@ def see(house: House, *, photo: str, rendition: str, kind: str, save: bool, cook
 def see_all(house: House, *, album: str, kind: str, cookie: bytes) -> list[Seen]:
     """Every photo of an album that the browser with this cookie may save now, whole and in the album's order. Raises `NotVisible` when
     there is none, or `PhotosHidden`. One SQL statement."""
-    rows = _look(house, (kind, EVERYTHING), cookie, album=album)
-    found = {
-        seen.photo: seen for seen in (Seen(*row) for row in rows) if seen.may_save
-    }  # who was given an album twice sees it once
+    found = _to_save(_look(house, (kind, EVERYTHING), cookie, album=album))
     if not found:
         raise NotVisible
-    return list(found.values())
+    return found
 
 
 def see_some(house: House, *, photos: Sequence[str], kind: str, cookie: bytes) -> list[Seen]:
     """Those of these photos that the browser with this cookie may save now, whole. Raises `PhotosHidden`. One SQL statement."""
-    return [seen for seen in (Seen(*row) for row in _look(house, (kind, SOME), cookie, photos=photos)) if seen.may_save]
+    return _to_save(_look(house, (kind, SOME), cookie, photos=photos))
+
+
+def _to_save(rows: Sequence[Any]) -> list[Seen]:
+    """What of these may be saved, in order. Who was given an album twice sees it once."""
+    return list({seen.photo: seen for seen in (Seen(*row) for row in rows) if seen.may_save}.values())
 
 
 def _look(house: House, about: tuple[str, str], cookie: bytes, **names: str | Sequence[str]) -> Sequence[Any]:
@@ -171,7 +173,7 @@ class PhotoBytes:
         try:
             claim, cookie = self._claim(environ)
             find = self._everything if claim.rendition == EVERYTHING else self._one
-            return self._answer(environ, start_response, claim, find(claim, cookie))
+            return self._answer(environ, start_response, claim, find(claim, cookie), cookie.hex())
         except (PhotosHidden, StorageFailed, OperationalError, ServiceUnavailable):
             return self._say(environ, start_response, "503 Service Unavailable")
         except KinfoldError:
@@ -233,7 +235,9 @@ class PhotoBytes:
             send=partial(self._send_everything, claim, cookie, photos, layout),
         )
 
-    def _answer(self, environ: Environ, start_response: StartResponse, claim: MediaClaim, content: Content) -> Iterable[bytes]:
+    def _answer(
+        self, environ: Environ, start_response: StartResponse, claim: MediaClaim, content: Content, whose: str
+    ) -> Iterable[bytes]:
         headers = [*self._always, ("ETag", content.etag), ("Accept-Ranges", "bytes"), ("Vary", "Cookie")]
         headers += self._caching(claim, content)
         if content.keep is not None:
@@ -257,14 +261,15 @@ class PhotoBytes:
         headers.append(("Content-Length", str(stop - start)))
         if not whole:
             headers.append(("Content-Range", f"bytes {start}-{stop - 1}/{content.size}"))
-        body: Iterable[bytes] = () if environ["REQUEST_METHOD"] == "HEAD" else self._send(content, start, stop)
+        body: Iterable[bytes] = () if environ["REQUEST_METHOD"] == "HEAD" else self._send(content, start, stop, whose)
         start_response("200 OK" if whole else "206 Partial Content", headers)
         return body
 
-    def _send(self, content: Content, start: int, stop: int) -> Iterable[bytes]:
-        """The bytes; a short answer in one piece. Raises `ServiceUnavailable` when too many long ones are being read."""
+    def _send(self, content: Content, start: int, stop: int, whose: str) -> Iterable[bytes]:
+        """The bytes; a short answer in one piece. Raises `ServiceUnavailable` when too many long ones are being read, by everybody or by
+        this browser."""
         sent = content.send(start, stop)
-        return [b"".join(sent)] if stop - start <= WHOLE else self._places.take(sent)
+        return [b"".join(sent)] if stop - start <= WHOLE else self._places.sent(sent, whose)
 
     def _send_one(self, claim: MediaClaim, cookie: bytes, seen: Seen, start: int, stop: int) -> Generator[bytes, None, None]:
         """A photo's bytes, with access asked again at every stretch."""

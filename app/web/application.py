@@ -15,7 +15,7 @@ from app.house import House
 from app.instance import take_notice
 from app.security.permissions import Action
 from app.web import access, compress, errors, headers, i18n
-from app.web.places import Places, SharedPlaces
+from app.web.places import Places
 from app.web.session import commit, drop_session
 from app.web.session import house as tools
 
@@ -60,8 +60,8 @@ def make_application(house: House, folder: Path) -> Kinfold:
     app.extensions["kinfold"] = house
     app.extensions["kinfold_identifiers"] = {}
     app.extensions["kinfold_strangers"] = BoundedSemaphore(max(1, house.settings.threads // 4))
-    app.extensions["kinfold_uploads"] = SharedPlaces(house.settings.threads)
-    app.extensions["kinfold_guest_uploads"] = SharedPlaces(house.settings.threads // 2)
+    app.extensions["kinfold_uploads"] = Places(house.settings.threads)
+    app.extensions["kinfold_guest_uploads"] = Places(house.settings.threads // 2)
     app.extensions["kinfold_long_answers"] = Places(house.settings.threads)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
