@@ -30,9 +30,11 @@ class Page:
 
 
 def page(session: Session, viewer: Member, *, before: str | None = None) -> Page:
-    """What happened in the member's group, from the newest on or before the row with this id. One statement, the same cost at any depth."""
+    """What happened in the member's group, from the newest on or before the row with this id. One statement, the same cost at any depth.
+
+    That a photo is held is for whoever runs the server: a member may be who it is evidence against."""
     latest_first = (Activity.at, Activity.id)
-    query = sa.select(Activity).where(Activity.group_id == viewer.group)
+    query = sa.select(Activity).where(Activity.group_id == viewer.group, Activity.kind != ActivityKind.PHOTO_HELD)
     if before is not None:
         here = sa.select(*latest_first).where(Activity.id == before, Activity.group_id == viewer.group).scalar_subquery()
         query = query.where(sa.tuple_(*latest_first) < here)

@@ -1,6 +1,10 @@
 """The worker's part: make of a recording what every phone plays."""
 
 import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
 
 from app.albums.jobs import keep_promise
 from app.answers import service
@@ -10,14 +14,17 @@ from app.ids import new_id
 from app.ingest.decoding import Decoder, DecoderMissing, NotDecoded
 from app.ingest.filming import Filming
 from app.ingest.voicing import MadeVoice, make_voice
-from app.jobs.port import Handler, Stopping
+from app.jobs.port import Handler, Stopping, surely
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed, put
 from app.storage.sealed import Sealed, SealedKey
 
+T = TypeVar("T")
+
 
 def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None) -> dict[str, Handler]:
     """The jobs of this room; `stop` is set when the worker is to end."""
+    stop = stop or threading.Event()
     filming = Filming(decoder, stop=stop)
 
     def prepare_voice(voice: str) -> None:
@@ -30,14 +37,15 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
             made = make(waiting)
             kept = None if isinstance(made, NotDecoded) else keep(waiting, made)
         except (DecoderMissing, StorageFailed, Stopping):
-            with house.database.writing() as session:
-                service.give_back(session, waiting=waiting)
+            write_down(waiting, lambda session: service.give_back(session, waiting=waiting))
             raise  # our fault and not the recording's: it is begun anew
         if kept is not None:
             let_hear(waiting, *kept)
-            return
-        with house.database.writing() as session:
-            service.refuse_voice(session, waiting=waiting, at=house.clock.now())
+        else:
+            write_down(waiting, lambda session: service.refuse_voice(session, waiting=waiting, at=house.clock.now()))
+
+    def write_down(waiting: WaitingVoice, write: Callable[[Session], T]) -> T:
+        return surely(house.database, write, subject=waiting.id, stop=stop)
 
     def make(waiting: WaitingVoice) -> MadeVoice | NotDecoded:
         sealed = Sealed(house.storage, waiting.key, {waiting.object_name: waiting.sealed})
@@ -54,13 +62,17 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
         return name, keys[name], made.duration
 
     def let_hear(waiting: WaitingVoice, name: str, sealed: SealedKey, duration: int) -> None:
-        with house.database.writing() as session:
-            removal = service.make_heard(
-                session, waiting=waiting, object_name=name, sealed=sealed, duration=duration, at=house.clock.now()
-            )
+        def make_heard(session: Session) -> str | None:
+            at = house.clock.now()
+            return service.make_heard(session, waiting=waiting, object_name=name, sealed=sealed, duration=duration, at=at)
+
+        removal = write_down(waiting, make_heard)
         if removal is not None:
             keep_promise(house, removal)
-        else:
+            return
+        with house.database.reading() as session:  # it can be heard all the same when only the answer to our commit was lost
+            needed = service.is_heard(session, object_name=name)
+        if not needed:
             house.storage.delete(name)
 
     return {PREPARE_VOICE: prepare_voice}

@@ -71,16 +71,17 @@ def seen_by(session: Session, *, photo: str) -> Sequence[tuple[str, str, date]]:
 
 
 def days_of(session: Session, *, guest: str) -> Sequence[tuple[date, str, str]]:
-    """All that is kept of what a guest has looked at: the day, the photo and its album."""
+    """All that members may know of what a guest has looked at: the day, the photo and its album."""
     rows = session.execute(
         sa.select(Seen.day, Photo.id, Photo.album_id)
         .join(Photo, Photo.id == Seen.photo_id)
-        .where(Seen.guest_id == guest)
+        .where(Seen.guest_id == guest, Photo.state != PhotoState.HELD)
         .order_by(Seen.day, Photo.album_id, Photo.number)
     )
     return [(day, photo, album) for day, photo, album in rows]
 
 
 def forget_old(session: Session, *, today: date) -> None:
-    """Drop what is older than it may be kept."""
-    session.execute(sa.delete(Seen).where(Seen.day < today - KEPT))
+    """Drop what is older than it may be kept; who has looked at evidence stays known to whoever may open that."""
+    held = sa.exists().where(Photo.id == Seen.photo_id, Photo.state == PhotoState.HELD)
+    session.execute(sa.delete(Seen).where(Seen.day < today - KEPT, ~held))

@@ -102,7 +102,8 @@ def latest_of_album(session: Session, *, album: str, size: int) -> Sequence[Phot
 
 
 def of_guest(session: Session, *, guest: str, master: MasterKey) -> list[tuple[OpenAlbum, Photo, Said | None]]:
-    """Everything that a guest has said, in the order of time, with its album and photo; a heart has no words."""
+    """Everything that a guest has said about photos that members see, in the order of time, with its album and photo; a heart has no
+    words."""
     found: list[tuple[datetime, OpenAlbum, Photo, Said | None]] = []
     tables: tuple[Any, ...] = (Heart, Note, Voice)
     for table in tables:
@@ -111,7 +112,7 @@ def of_guest(session: Session, *, guest: str, master: MasterKey) -> list[tuple[O
             .join(Photo, Photo.id == table.photo_id)
             .join(Album, Album.id == Photo.album_id)
             .join(Guest, Guest.id == table.guest_id)
-            .where(table.guest_id == guest)
+            .where(table.guest_id == guest, Photo.state != PhotoState.HELD)
         )
         for row, photo, album, name in session.execute(rows):
             opened = open_album(album, master=master)
@@ -183,8 +184,12 @@ def delete_said(session: Session, kind: Spoken, *, photo: str, said: str, guests
 
 def set_hidden(session: Session, viewer: Member, kind: Spoken, *, said: str, hidden: bool, at: datetime) -> str:
     """Hide a note or a voice from everybody but members and whoever said it, or show it again. Returns the photo that it is about. Raises
-    `NotVisible` for another group's."""
-    of_group = sa.select(kind).join(Photo, Photo.id == kind.photo_id).where(kind.id == said, Photo.group_id == viewer.group)
+    `NotVisible` for another group's, and about a photo that is held."""
+    of_group = (
+        sa.select(kind)
+        .join(Photo, Photo.id == kind.photo_id)
+        .where(kind.id == said, Photo.group_id == viewer.group, Photo.state != PhotoState.HELD)
+    )
     found: Any = session.scalars(of_group).one_or_none()
     if found is None:
         raise NotVisible
@@ -235,6 +240,11 @@ def make_heard(
     row.state, row.duration = VoiceState.READY, duration
     row.object_name, row.wrapped_key, row.size = object_name, sealed.wrapped, sealed.size
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
+
+
+def is_heard(session: Session, *, object_name: str) -> bool:
+    """Whether this object is a voice that can be heard."""
+    return session.scalar(sa.select(sa.exists().where(Voice.object_name == object_name))) is True
 
 
 def refuse_voice(session: Session, *, waiting: WaitingVoice, at: datetime) -> None:

@@ -22,16 +22,13 @@ from app.ingest.decoder import sniff
 from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing, MadeRendition, NotDecoded
 from app.ingest.filming import Filming
 from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO, Taken, Written
-from app.jobs.port import Handler, Stopping, log_failure
+from app.jobs.port import ASK_AGAIN, Handler, Stopping, surely
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed, put
 from app.storage.sealed import Sealed, SealedKey
 
 log = logging.getLogger("kinfold.ingest")
-
-ASK_AGAIN = 1.0
-"""Seconds between two tries to write down what became of a photo."""
 
 T = TypeVar("T")
 
@@ -127,7 +124,7 @@ def handlers(
             if check is not None and isinstance(result, Decoded):
                 held = not check.passes(picture_of(house, waiting, written))
         except CheckFailed as failed:
-            surely(waiting, lambda session: service.give_back(session, waiting=waiting))
+            write_down(waiting, lambda session: service.give_back(session, waiting=waiting))
             house.storage.delete(*(each.object_name for each in written))
             log.error(
                 "KINFOLD_CHECK_COMMAND %s. Photo %s is shown to nobody and waits; it is tried again in a minute",
@@ -142,9 +139,9 @@ def handlers(
         except _Deleted:
             result = Otherwise.GONE
         except (DecoderMissing, StorageFailed, Stopping):
-            surely(waiting, lambda session: service.give_back(session, waiting=waiting))
+            write_down(waiting, lambda session: service.give_back(session, waiting=waiting))
             raise  # our fault and not the file's: it is begun anew, as often as it takes; what was written is left to the sweep
-        removal = surely(waiting, lambda session: settle(session, waiting, result, written, held=held))
+        removal = write_down(waiting, lambda session: settle(session, waiting, result, written, held=held))
         if removal is not None:
             keep_promise(house, removal)
         elif written:
@@ -152,20 +149,8 @@ def handlers(
             with house.database.reading() as session:  # it is shown all the same when only the answer to our commit was lost
                 house.storage.delete(*service.unneeded(session, objects=names))
 
-    def surely(waiting: Taken, write: Callable[[Session], T]) -> T:
-        """Write down what became of a photo as soon as the database takes it. It may be away, locked or full: that is no fault of the
-        photo's, and what was made of it is as good as before. Raises `Stopping` when the worker is to end earlier."""
-        told = False
-        while True:
-            try:
-                with house.database.writing() as session:
-                    return write(session)
-            except OperationalError as error:
-                if not told:
-                    log_failure(f"writing down what became of {waiting.photo}", error)
-                told = True
-                if stop.wait(ASK_AGAIN):
-                    raise Stopping from None
+    def write_down(waiting: Taken, write: Callable[[Session], T]) -> T:
+        return surely(house.database, write, subject=waiting.photo, stop=stop)
 
     def settle(
         session: Session, waiting: Taken, result: Decoded | NotDecoded | Otherwise, written: list[Written], *, held: bool

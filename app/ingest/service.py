@@ -23,7 +23,18 @@ from app.ingest import rules
 from app.ingest.decoder.limits import REMOVED
 from app.ingest.decoding import Decoded
 from app.jobs.port import Jobs
-from app.media.models import FOR_MEMBERS, Incoming, IncomingPart, Photo, PhotoKind, PhotoState, Rendition, RenditionName, Upload
+from app.media.models import (
+    FOR_MEMBERS,
+    PREPARED,
+    Incoming,
+    IncomingPart,
+    Photo,
+    PhotoKind,
+    PhotoState,
+    Rendition,
+    RenditionName,
+    Upload,
+)
 from app.media.service import UNFINISHED, count_ready, destroy_photos, end_incoming, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
@@ -398,8 +409,10 @@ def make_ready(
     photo.stored = sum(each.sealed.size for each in written)
     session.delete(upload)
     removal = promise_removal(session, names=[waiting.object_name], at=at)[0]
-    if held:
-        _hold(session, photo, jobs=jobs, at=at)
+    if held:  # whoever runs the server is told at once
+        _hold(session, photo, at=at)
+        about = {"album": photo.album_id, "photo": photo.id}
+        activity.record_urgent(session, ActivityKind.PHOTO_HELD, group=photo.group_id, guest=None, jobs=jobs, at=at, **about)
     elif photo.guest_id is not None and session.scalar(sa.select(Album.asks_first).where(Album.id == photo.album_id)):
         photo.state, photo.changed_at = PhotoState.AWAITING, at
     else:
@@ -459,6 +472,33 @@ def hide(session: Session, *, photo: str, at: datetime) -> None:
         row.state, row.reason, row.changed_at = PhotoState.REFUSED, "hidden", at
 
 
+def hold(session: Session, *, photo: str, at: datetime) -> None:
+    """Hide a photo from everybody and keep it, sealed as it is, as evidence: it can't be deleted, nor what it hangs on (see `evidence.py`).
+    Once more is no error. Raises `NotVisible` when there is none, `Refused` for one that nobody sees anyway and that has no renditions."""
+    row = _lock_photo(session, photo)
+    if row.state is PhotoState.HELD:
+        return
+    if row.state not in PREPARED:
+        raise Refused("not-prepared")
+    if row.state is PhotoState.READY:
+        count_ready(session, album=row.album_id, photos=-1, stored=-row.stored)
+    _hold(session, row, at=at)
+    about = {"album": row.album_id, "photo": row.id}
+    activity.record_guest(session, ActivityKind.PHOTO_HELD, group=row.group_id, guest=None, at=at, **about)
+
+
+def release(session: Session, *, photo: str, jobs: Jobs, at: datetime) -> None:
+    """Show a photo again that was held; one that a guest added and nobody has seen yet waits for a member's yes. Raises `NotVisible` for
+    one that is not held."""
+    row = _lock_photo(session, photo)
+    if row.state is not PhotoState.HELD:
+        raise NotVisible
+    if row.guest_id is not None and row.shown_at is None:
+        row.state, row.changed_at = PhotoState.AWAITING, at
+    else:
+        _show(session, row, jobs=jobs, at=at)
+
+
 def retry(session: Session, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
     """Try a refused photo again. Raises `Refused` when its file is not there any more."""
     upload = session.get(Upload, photo.id, with_for_update=True)
@@ -505,19 +545,24 @@ def drop_old_uploads(session: Session, *, jobs: Jobs, at: datetime) -> None:
 
 def _show(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
     """It can be seen from now on; for a caller who has locked the album."""
-    photo.state, photo.shown_at, photo.changed_at = PhotoState.READY, at, at
+    photo.state, photo.shown_at, photo.changed_at = PhotoState.READY, photo.shown_at or at, at
     count_ready(session, album=photo.album_id, photos=1, stored=photo.stored)
     session.flush()
     if photo.pair:
         _join_live_photo(session, photo, jobs=jobs, at=at)
 
 
-def _hold(session: Session, photo: Photo, *, jobs: Jobs, at: datetime) -> None:
-    """Nobody sees it, and it is kept as evidence; whoever runs the server is told at once."""
+def _hold(session: Session, photo: Photo, *, at: datetime) -> None:
     photo.state, photo.changed_at = PhotoState.HELD, at
     activity.record_deletion(session, DeletionKind.PHOTO_HELD, photo.id, at=at)
-    about = {"album": photo.album_id, "photo": photo.id}
-    activity.record_urgent(session, ActivityKind.PHOTO_HELD, group=photo.group_id, guest=None, jobs=jobs, at=at, **about)
+
+
+def _lock_photo(session: Session, photo: str) -> Photo:
+    album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
+    if album is None:
+        raise NotVisible
+    lock_album(session, album=album)
+    return session.get_one(Photo, photo, with_for_update=True)
 
 
 def _receipt(photo: Photo, name: str, *, duplicate: bool) -> Receipt:

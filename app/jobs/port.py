@@ -6,13 +6,22 @@ still to do, and a sweep asks again for whatever was left lying.
 """
 
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from app.db import Database
+
 log = logging.getLogger("kinfold.jobs")
+
+T = TypeVar("T")
+
+ASK_AGAIN = 1.0
+"""Seconds between two tries to write down what became of a job's subject."""
 
 Handler = Callable[[str], None]
 """Does one job. Gets the subject (an identifier); may run twice for one job, so it is idempotent; takes its own short transactions."""
@@ -57,6 +66,22 @@ def perform(handlers: Mapping[str, Handler], job: str, subject: str) -> Exceptio
         log_failure(f"job {job} {subject}", error)
         return error
     return None
+
+
+def surely(database: Database, write: Callable[[Session], T], *, subject: str, stop: threading.Event) -> T:
+    """Write down what became of a job's subject as soon as the database takes it. It may be away, locked or full: that is no fault of the
+    subject's, and what was made of it is as good as before. Raises `Stopping` when the worker is to end earlier."""
+    told = False
+    while True:
+        try:
+            with database.writing() as session:
+                return write(session)
+        except OperationalError as error:
+            if not told:
+                log_failure(f"writing down what became of {subject}", error)
+            told = True
+            if stop.wait(ASK_AGAIN):
+                raise Stopping from None
 
 
 def log_failure(what: str, error: Exception) -> None:

@@ -15,9 +15,9 @@ from app.activity import service as activity
 from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
 from app.albums.service import OpenAlbum, lock_album, open_album, promise_removal, remove_objects
-from app.errors import NotVisible, Refused
+from app.errors import NotVisible
 from app.jobs.port import Jobs
-from app.media.models import PREPARED, Incoming, IncomingPart, Photo, PhotoState, Rendition, Upload
+from app.media.models import Incoming, IncomingPart, Photo, PhotoState, Rendition, Upload
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 
@@ -244,45 +244,6 @@ def destroy_photos(session: Session, *, album: str, photos: Sequence[str], jobs:
     session.execute(sa.delete(Photo).where(Photo.id.in_(photos)))
     count_ready(session, album=album, photos=-len(ready), stored=-sum(ready))
     activity.record_deletion(session, DeletionKind.PHOTO, *photos, at=at)
-
-
-def hold(session: Session, *, photo: str, at: datetime) -> None:
-    """Hide a photo from everybody and keep it, sealed as it is, as evidence: it can't be deleted, nor what it hangs on (see `evidence.py`).
-    Once more is no error. Raises `NotVisible` when there is none, `Refused` for one that nobody sees anyway and that has no renditions."""
-    row = _lock_photo(session, photo)
-    if row.state is PhotoState.HELD:
-        return
-    if row.state not in PREPARED:
-        raise Refused("not-prepared")
-    if row.state is PhotoState.READY:
-        count_ready(session, album=row.album_id, photos=-1, stored=-row.stored)
-    row.state, row.changed_at = PhotoState.HELD, at
-    activity.record_deletion(session, DeletionKind.PHOTO_HELD, photo, at=at)
-    activity.record_guest(
-        session, ActivityKind.PHOTO_HELD, group=row.group_id, guest=None, album=row.album_id, photo=row.id, at=at
-    )
-
-
-def release(session: Session, *, photo: str, at: datetime) -> None:
-    """Show a photo again that was held; one that a guest added and nobody has seen yet waits for a member's yes. Raises `NotVisible` for
-    one that is not held."""
-    row = _lock_photo(session, photo)
-    if row.state is not PhotoState.HELD:
-        raise NotVisible
-    if row.guest_id is not None and row.shown_at is None:
-        row.state = PhotoState.AWAITING
-    else:
-        row.state, row.shown_at = PhotoState.READY, row.shown_at or at
-        count_ready(session, album=row.album_id, photos=1, stored=row.stored)
-    row.changed_at = at
-
-
-def _lock_photo(session: Session, photo: str) -> Photo:
-    album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
-    if album is None:
-        raise NotVisible
-    lock_album(session, album=album)
-    return session.get_one(Photo, photo, with_for_update=True)
 
 
 def end_incoming(session: Session, *which: sa.ColumnElement[bool], at: datetime) -> None:

@@ -29,6 +29,7 @@ from app.answers.models import Seen
 from app.errors import NotVisible, Refused
 from app.groups.models import Group
 from app.house import House
+from app.ingest import service as ingest
 from app.media import service as media
 from app.media.models import Photo, PhotoState, Rendition
 from app.ops.backup.commands import ask_passphrase, plainly
@@ -70,7 +71,10 @@ def hold(photo: str | None, release: bool, listed: bool) -> None:
         return
     try:
         with house.database.writing() as session:
-            (media.release if release else media.hold)(session, photo=photo, at=house.clock.now())
+            if release:
+                ingest.release(session, photo=photo, jobs=house.jobs, at=house.clock.now())
+            else:
+                ingest.hold(session, photo=photo, at=house.clock.now())
     except NotVisible:
         raise click.ClickException("This photo is not held." if release else NOT_THERE) from None
     except Refused:

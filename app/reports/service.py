@@ -48,7 +48,9 @@ def reported_by(session: Session, viewer: Member | Device, *, photo: Photo) -> b
 
 
 def report(session: Session, viewer: Member | Device, *, photo: Photo, jobs: Jobs, at: datetime) -> None:
-    """Say that something is wrong with a photo that was loaded for this viewer. Once more is no error. Raises `TooOften`."""
+    """Say that something is wrong with a photo that was loaded for this viewer. Once more is no error, also when two taps come at once.
+    Raises `TooOften`."""
+    session.execute(sa.select(Photo.id).where(Photo.id == photo.id).with_for_update())
     if reported_by(session, viewer, photo=photo):
         return
     if isinstance(viewer, Member):

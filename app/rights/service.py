@@ -26,7 +26,6 @@ from app.groups.models import Group
 from app.jobs.port import Jobs
 from app.media.models import FOR_MEMBERS, Photo, PhotoState, Rendition, RenditionName
 from app.media.service import PAGE, UNFINISHED, caption, saved_name
-from app.reports.models import Report
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.sharing import service as sharing
@@ -110,11 +109,13 @@ def what_is_stored(session: Session, viewer: Member) -> Stored:
 
 
 def about_guest(session: Session, viewer: Member, *, guest: Guest, master: MasterKey, at: datetime) -> Facts:
-    """Everything that is kept about a person."""
+    """Everything that members may know of what is kept about a person: not of evidence, nor which photos they said something is wrong
+    with, because a member may be who that is about."""
     members = _names_of_members(session, viewer.group)
     grants = sharing.list_grants(session, guest=guest, master=master)
     noted = session.scalars(sa.select(Activity).where(Activity.guest_id == guest.id).order_by(Activity.at, Activity.id)).all()
-    added = session.scalars(sa.select(Photo).where(Photo.guest_id == guest.id).order_by(Photo.created_at, Photo.id)).all()
+    own = Photo.guest_id == guest.id, Photo.state != PhotoState.HELD
+    added = session.scalars(sa.select(Photo).where(*own).order_by(Photo.created_at, Photo.id)).all()
     looks = seen.days_of(session, guest=guest.id)
     wanted = (
         {each.album_id for each in noted if each.album_id}
@@ -123,7 +124,6 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
     )
     titles = titles_of(session, viewer, albums=wanted, master=master)
     links = session.scalars(sa.select(Link).where(Link.guest_id == guest.id).order_by(Link.created_at, Link.id))
-    reports = session.scalars(sa.select(Report.at).where(Report.guest_id == guest.id).order_by(Report.at))
     devices = session.scalars(
         sa.select(DeviceRow).where(DeviceRow.guest_id == guest.id).order_by(DeviceRow.created_at, DeviceRow.id)
     )
@@ -168,7 +168,6 @@ def about_guest(session: Session, viewer: Member, *, guest: Guest, master: Maste
             {"album": titles.get(photo.album_id), "photo": photo.number, "at": photo.created_at.isoformat()} for photo in added
         ],
         "looked_at": [{"day": day.isoformat(), "photo": photo, "album": titles.get(album)} for day, photo, album in looks],
-        "said_something_is_wrong": [said.isoformat() for said in reports],
         "happened": [
             {
                 "at": each.at.isoformat(),

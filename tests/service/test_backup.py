@@ -29,6 +29,7 @@ from app.errors import WrongSetting
 from app.groups import service as groups
 from app.groups.models import Group, Invitation
 from app.house import House, open_house
+from app.ingest import service as ingest
 from app.instance import Instance, open_private
 from app.jobs.executors import FileLocks, locks_for
 from app.media import service as media
@@ -1048,7 +1049,7 @@ def test_a_photo_that_is_held_since_is_shown_to_nobody(cast: Family, file: Path,
     house, photo = cast.house, cast.photos["Brittany 2026"][0]
     write(house, file)
     with house.database.writing() as session:
-        media.hold(session, photo=photo, at=house.clock.now())
+        ingest.hold(session, photo=photo, at=house.clock.now())
     Journal(house.settings.data).catch_up(house.database, at=house.clock.now())
     elsewhere.restore(file, deletions=house.settings.data / "deletions.jsonl")
     with elsewhere.open().database.reading() as session:

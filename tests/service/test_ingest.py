@@ -21,6 +21,7 @@ from app.ingest import jobs as ingest_jobs
 from app.ingest import service
 from app.ingest.decoding import Decoded, Decoder, DecoderMissing, NotDecoded
 from app.ingest.service import PREPARE_PHOTO, Taken
+from app.jobs import port
 from app.jobs.memory import InMemoryJobs
 from app.jobs.port import Stopping
 from app.media import jobs as media_jobs
@@ -254,7 +255,7 @@ def commits_fail(house: House, times: int, *, kept: bool) -> Iterator[None]:
 def test_a_database_that_fails_when_the_outcome_is_written_costs_no_attempt_and_no_photo(
     album: Family, decoder: Decoder, clock: HandClock, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
-    monkeypatch.setattr(ingest_jobs, "ASK_AGAIN", 0.01)
+    monkeypatch.setattr(port, "ASK_AGAIN", 0.01)
     photo = album.upload("Brittany 2026", picture())
     house, fails = album.house, ExitStack()
 

@@ -18,7 +18,6 @@ from app.ingest import service as ingest
 from app.ingest.decoding import Decoder
 from app.ingest.jobs import handlers
 from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO
-from app.media import service as media
 from app.media.models import Photo, PhotoState, Rendition, RenditionName, Upload
 from app.ops import doctor as room
 from app.ops import proving
@@ -148,7 +147,7 @@ def test_what_is_held_stays_held(family: Family) -> None:
     """A member could dismiss what is only hidden, and with it evidence."""
     house, photo = family.house, photos(family.house)[0]
     with house.database.writing() as session:
-        media.hold(session, photo=photo, at=house.clock.now())
+        ingest.hold(session, photo=photo, at=house.clock.now())
     change(family, photo, RenditionName.FULL, with_comment)
     ask("--hide", ends=1)
     with house.database.reading() as session:

@@ -1,6 +1,7 @@
 """From a recording to what every phone plays, by the real worker and ffmpeg behind its walls; and who hears it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from io import BytesIO
 
@@ -18,6 +19,7 @@ from app.ingest.decoding import Decoder, NotDecoded
 from app.ingest.filming import Filming
 from app.ingest.receiving import FileOnItsWay
 from app.ingest.voicing import FRAME, HEADER, MadeVoice, container_of, is_clean, make_voice
+from app.jobs import port
 from app.jobs.memory import InMemoryJobs
 from app.media import service as media
 from app.ops import proving
@@ -30,6 +32,7 @@ from app.storage.port import StorageFailed
 from tests.conftest import Family
 from tests.lint import LintingClient
 from tests.made_films import CANARY, film
+from tests.service.test_ingest import commits_fail
 
 BRITTANY = "Brittany 2026"
 HIDE = (
@@ -183,6 +186,26 @@ def test_a_storage_that_is_away_or_full_costs_no_attempt_and_the_sweep_asks_agai
     answers_jobs.enqueue_forgotten_voices(house)
     work(house, decoder)
     assert row(house, voice).state is VoiceState.READY
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["nothing is kept", "only the answer is lost"])
+def test_a_database_that_fails_when_the_outcome_is_written_costs_no_recording(
+    cast: Family, house: House, decoder: Decoder, monkeypatch: pytest.MonkeyPatch, kept: bool
+) -> None:
+    monkeypatch.setattr(port, "ASK_AGAIN", 0.01)
+    voice, made, fails = say(cast, recording()), list[MadeVoice | NotDecoded](), ExitStack()
+
+    def then_the_database_fails(filming: Filming, sent: bytes) -> MadeVoice | NotDecoded:
+        made.append(make_voice(filming, sent))
+        fails.enter_context(commits_fail(house, 1 if kept else 4, kept=kept))
+        return made[-1]
+
+    monkeypatch.setattr(answers_jobs, "make_voice", then_the_database_fails)
+    with fails:
+        assert work(house, decoder).failures == []
+    after = row(house, voice)
+    assert (after.state, len(made)) == (VoiceState.READY, 1)
+    assert after.object_name is not None and house.storage.size(after.object_name) > 0
 
 
 def test_a_recording_that_kills_its_worker_is_given_up(cast: Family, house: House, decoder: Decoder) -> None:

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from app.answers import rules
 from app.clock import HandClock
 from app.house import House
+from app.ingest import service as ingest
 from app.models import Activity, Deletion, Heart, Note, Removal, Voice
 from app.security.tokens import cookie_digest
 from app.sharing import service as sharing
@@ -167,6 +168,20 @@ def test_a_hidden_note_is_seen_by_its_writer_and_by_members_and_can_be_shown_aga
     assert "Show it again" in anna.get(f"/photos/{photo}").text
     anna.send(f"/notes/{note}/hide")
     assert "lighthouse" in june.get(at).text
+
+
+def test_of_a_photo_that_is_held_no_member_can_hide_what_was_said_nor_export_it(
+    cast: Family, house: House, rose: LintingClient, anna: LintingClient, at: str, photo: str
+) -> None:
+    rose.send(f"{at}/notes", text="The lighthouse")
+    rose.send(f"{at}/wrong")
+    note, export = note_of(house), f"/people/{cast.people['Rose'].id}/export"
+    assert "The lighthouse" in anna.get(export).text
+    with house.database.writing() as session:
+        ingest.hold(session, photo=photo, at=house.clock.now())
+    assert anna.send(f"/notes/{note}/hide", hidden="y").status_code == 404
+    exported = anna.get(export).text
+    assert "The lighthouse" not in exported and photo not in exported and "wrong" not in exported
 
 
 def test_a_guest_takes_back_their_own_note_and_nobody_elses(

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from app.activity.service import TELL
 from app.errors import NotVisible, Refused
 from app.house import House
+from app.ingest import service as ingest
 from app.ingest.service import room_left
-from app.media import service as media
 from app.models import Activity, Album, Guest, Photo, Report
 from app.reports import service as reports
 from app.sharing import service as sharing
@@ -37,7 +37,7 @@ def rows(house: House, model: type) -> list:
 
 def hold(house: House, photo: str) -> None:
     with house.database.writing() as session:
-        media.hold(session, photo=photo, at=house.clock.now())
+        ingest.hold(session, photo=photo, at=house.clock.now())
 
 
 def test_a_guest_says_so_once_and_owners_and_operator_are_told_but_not_by_whom(
@@ -122,18 +122,19 @@ def test_a_held_photo_is_hidden_from_everybody_and_comes_back(
     assert photo not in {each["id"] for each in listed}
     named = anna.get(f"/albums/{brittany}/photos?unfinished=1&photo={photo}", headers={"Accept": "application/json"})
     assert named.get_json()["photos"] == []
+    assert "hidden a photo" not in anna.get("/activity").text, "an owner may be who it is evidence against"
     for path in ("", "/wrong"):
         assert anna.get(f"/photos/{photo}{path}").status_code == 404
     for path in ("/caption", "/delete", "/retry", "/wrong", "/wrong/answer"):
         assert anna.send(f"/photos/{photo}{path}", caption="x").status_code == 404, path
     assert anna.send(f"/albums/{brittany}/cover", photo=photo).status_code == 404
     with house.database.writing() as session:
-        media.release(session, photo=photo, at=house.clock.now())
+        ingest.release(session, photo=photo, jobs=house.jobs, at=house.clock.now())
     assert all(browser.get(address).status_code == 200 for browser, address in addresses)
     after = all_rows(house.database, without=SEEN | {"changed_at", "shown_at"})
     assert after["album"] == before["album"], "its counts are what they were"
     with house.database.writing() as session, pytest.raises(NotVisible):
-        media.release(session, photo=photo, at=house.clock.now())
+        ingest.release(session, photo=photo, jobs=house.jobs, at=house.clock.now())
 
 
 def test_nothing_that_a_held_photo_hangs_on_can_be_deleted(
@@ -159,7 +160,7 @@ def test_nothing_that_a_held_photo_hangs_on_can_be_deleted(
         sharing.forget_people(session, at=house.clock.now() + 10 * sharing.rules.FORGOTTEN_AFTER)
     assert {guest.name for guest in rows(house, Guest) if guest.group_id == cast.owner.group} == {"Rose"}
     with house.database.writing() as session:
-        media.release(session, photo=photo, at=house.clock.now())
+        ingest.release(session, photo=photo, jobs=house.jobs, at=house.clock.now())
     assert anna.send(f"/albums/{brittany}/delete", confirm=BRITTANY).status_code == 303
 
 
@@ -225,6 +226,6 @@ def test_a_photo_that_a_guest_added_waits_again_when_it_is_released_unseen(cast:
         session.execute(sa.update(Album).where(Album.id == row.album_id).values(ready=2))
     hold(house, photo)
     with house.database.writing() as session:
-        media.release(session, photo=photo, at=house.clock.now())
+        ingest.release(session, photo=photo, jobs=house.jobs, at=house.clock.now())
         assert session.get_one(Photo, photo).state == "awaiting"
         assert session.get_one(Album, cast.albums[BRITTANY].id).ready == 2

@@ -16,8 +16,8 @@ from app.activity import service as activity
 from app.activity.models import ActivityKind
 from app.clock import HandClock
 from app.house import House
+from app.ingest import service as ingest
 from app.mail.smtp import open_mail
-from app.media import service as media
 from app.models import Account, DeviceRow, Grant, Guest, Link, Notification
 from app.notifications import jobs as told
 from app.notifications.rules import ATTEMPTS
@@ -471,8 +471,8 @@ def test_a_photo_that_is_held_is_told_to_whoever_runs_the_server_alone(
     kept, released = cast.photos[BRITTANY][:2]
     with house.database.writing() as session:
         for photo in (kept, released):
-            media.hold(session, photo=photo, at=clock.now())
-        media.release(session, photo=released, at=clock.now())
+            ingest.hold(session, photo=photo, at=clock.now())
+        ingest.release(session, photo=released, jobs=house.jobs, at=clock.now())
     minute(house, clock)
     (message,) = post.messages
     everything = " ".join(parts(message))
