@@ -384,6 +384,17 @@ def note_push(session: Session, *, subscription: str, told: bool, gone: bool) ->
 # --- what time does ---------------------------------------------------------------------------------------------------
 
 
+def call_it_told(session: Session, *, at: datetime) -> None:
+    """In a restored backup nothing of what there was to tell then is told any more, because it may have been since. Better once too few than
+    twice: members find it on their pages, guests in their albums, and a report that waits for an answer in `flask status`."""
+    for happened in untold(session, at=at):
+        tell(session, happened=happened, quiet=(0, 0), at=at)
+    remind(session, quiet=(0, 0), at=at)
+    session.execute(sa.update(Notification).where(*_open()).values(given_up_at=at))
+    guests = with_news(session, by_mail=True, by_push=True, at=at)
+    session.execute(sa.update(Guest).where(Guest.id.in_(guests)).values(mailed_at=at))
+
+
 def forget_old(session: Session, *, at: datetime) -> None:
     """Drop what was told long ago, and the addresses of browsers that are nobody's device any more."""
     session.execute(sa.delete(Notification).where(Notification.made_at < at - rules.KEPT))
