@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from app.accounts.models import Account
-from app.activity import service as activity
 from app.activity.models import Activity, ActivityKind
 from app.albums.models import Album
 from app.answers.models import Seen
@@ -265,12 +264,6 @@ def give_up(session: Session, *, notifications: Collection[str], at: datetime) -
         row.given_up_at = at
 
 
-def refused(session: Session, *, guest: Guest, at: datetime) -> None:
-    """A guest's address does not work: no more mail, and the member who gave it is told."""
-    guest.mail_ended_at = at
-    activity.record_guest(session, ActivityKind.MAIL_REFUSED, group=guest.group_id, guest=guest.id, at=at)
-
-
 def reader(session: Session, notification: Notification, *, operator: str | None) -> Reader | None:
     """Who is told; None when that member is gone, or whoever runs the server has no address."""
     if notification.member_id is None:
@@ -385,8 +378,8 @@ def note_push(session: Session, *, subscription: str, told: bool, gone: bool) ->
 
 
 def call_it_told(session: Session, *, at: datetime) -> None:
-    """In a restored backup nothing of what there was to tell then is told any more, because it may have been since. Better once too few than
-    twice: members find it on their pages, guests in their albums, and a report that waits for an answer in `flask status`."""
+    """What a restored backup still had to tell is told no more, because it may have been since. Better not at all than twice: members find
+    it on their pages, guests in their albums, and whoever runs the server sees in `flask status` which reports wait for an answer."""
     for happened in untold(session, at=at):
         tell(session, happened=happened, quiet=(0, 0), at=at)
     remind(session, quiet=(0, 0), at=at)

@@ -50,7 +50,7 @@ NEW_KINDS = (
     "mail-refused",
 )
 
-NEW_DELETIONS = ("adding", "note", "voice", "note-hidden", "voice-hidden", "photo-held")
+NEW_DELETIONS = ("adding", "note", "voice", "note-hidden", "voice-hidden", "photo-held", "mail")
 
 
 def upgrade() -> None:

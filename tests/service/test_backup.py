@@ -896,6 +896,32 @@ def test_what_may_have_been_told_since_is_not_told_again(
     assert to_tell(there) == [0, 1, 0, 0], "but what happens from now on is"
 
 
+@pytest.mark.parametrize("why", [ActivityKind.MAIL_ENDED, ActivityKind.MAIL_REFUSED])
+def test_mail_that_was_ended_since_stays_ended(
+    cast: Family, file: Path, elsewhere: Elsewhere, clock: HandClock, why: ActivityKind
+) -> None:
+    house, rose, jim = cast.house, cast.people["Rose"], cast.people["Jim"]
+    for guest in (rose, jim):
+        with house.database.writing() as session:
+            row = session.get_one(Guest, guest.id)
+            sharing.change_guest(row, name=row.name, email=f"{guest.id}@example.org", language=None)
+            if guest is jim:
+                sharing.end_mail(session, guest=jim.id, at=clock.now())
+                sharing.mail_again(row)
+    clock.move(timedelta(minutes=5))
+    write(house, file)
+    clock.move(timedelta(minutes=5))
+    for _ in range(2):
+        with house.database.writing() as session:
+            sharing.end_mail(session, guest=rose.id, at=clock.now(), why=why)
+    Journal(house.settings.data).catch_up(house.database, at=clock.now())
+    elsewhere.restore(file, deletions=house.settings.data / journal.NAME)
+    with elsewhere.open().database.reading() as session:
+        assert session.get_one(Guest, rose.id).mail_ended_at == clock.now()
+        assert session.get_one(Guest, jim.id).mail_ended_at is None, "he asked for it again before"
+        assert [line.kind for line in journal.lines_of(session)].count("mail") == 2
+
+
 def test_time_only_goes_forward(busy: Family, file: Path, house: House, tmp_path: Path) -> None:
     """A machine whose clock is a year back: what was over stays over, and what the backup has seen is not undone."""
     write(house, file)
