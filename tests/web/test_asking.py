@@ -421,6 +421,19 @@ def test_words_that_open_nothing_look_like_all_others_and_are_counted(
         assert browser_of().send(f"/c/{words}").location == "/waiting"
 
 
+def test_words_and_passwords_of_one_household_do_not_lock_each_other_out(
+    cast: Family, browser_of: Browsers, words: str, clock: HandClock
+) -> None:
+    assert [browser_of().send(f"/c/{draw()}").status_code for _ in range(31)][-1] == 429
+    assert browser_of().send("/sign-in", email=cast.email, password=PASSWORD).status_code == 303
+    clock.move(timedelta(minutes=16))
+    signed_in = [
+        browser_of().send("/sign-in", email=f"nobody{number}@example.org", password="wrong password") for number in range(31)
+    ]
+    assert signed_in[-1].status_code == 429
+    assert browser_of().send(f"/c/{words}").location == "/waiting"
+
+
 def test_what_can_not_be_on_a_card_is_told_so(browser_of: Browsers) -> None:
     for typed in ("", "acorn", "fjord " * 6, draw() + " acorn", "ä" * 300):
         answer = browser_of().send("/c/", words=typed)
