@@ -324,11 +324,10 @@ def _is_held(session: Session, photo: str | None) -> bool:
 
 
 def _number_shown(session: Session, guest: Guest, *, at: datetime) -> int | None:
-    """The number on the phone that asks just now."""
-    asking = sa.select(NewPhone.number).join(NewPhone.link).where(Link.guest_id == guest.id)
-    return session.scalars(
-        asking.where(NewPhone.answered_at.is_(None), NewPhone.expires_at > at).order_by(NewPhone.asked_at.desc()).limit(1)
-    ).one_or_none()
+    """The number on the phone that asks just now; None when it is not the only one: the page shows them all."""
+    asking = sa.select(NewPhone.number).join(NewPhone.link).where(Link.guest_id == guest.id, *sharing.live_link(at))
+    numbers = session.scalars(asking.where(NewPhone.answered_at.is_(None), NewPhone.expires_at > at).limit(2)).all()
+    return numbers[0] if len(numbers) == 1 else None
 
 
 # --- browsers that want to be told ------------------------------------------------------------------------------------

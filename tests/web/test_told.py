@@ -427,20 +427,23 @@ def test_whoever_shared_is_told_else_the_owners_and_nobody_who_wants_no_mail(
     assert [message["To"] for message in post.messages] == ["anna@example.org"]
 
 
-def test_a_phone_that_waits_is_told_at_once_with_its_number(cast: Family, house: House, post: Post, clock: HandClock) -> None:
+@pytest.mark.parametrize(
+    ("numbers", "says"), [([7], "A new phone that shows the number 07 wants"), ([7, 8], "A new phone wants")]
+)
+def test_a_phone_that_waits_is_told_at_once_with_its_number_unless_several_wait(
+    cast: Family, house: House, post: Post, clock: HandClock, numbers: list[int], says: str
+) -> None:
     clock.move(DAY)
     happened = happens(cast, ActivityKind.NEW_PHONE_ASKS)
     with house.database.writing() as session:
-        link = cast.people["Rose"].link
-        at = clock.now()
-        session.add(
-            NewPhone(link_id=link, cookie_hash=b"x", number=7, label="iPhone", asked_at=at, expires_at=at + timedelta(minutes=10))
-        )
+        waits = {"link_id": cast.people["Rose"].link, "asked_from": "", "label": "iPhone", "asked_at": clock.now()}
+        for number in numbers:
+            session.add(NewPhone(**waits, cookie_hash=bytes([number]), number=number, expires_at=clock.now() + 10 * MINUTE))
         house.jobs.enqueue(session, told.TELL, happened, group=cast.owner.group)
     jobs: Any = house.jobs
     jobs.run_all(told.handlers(house) | dict.fromkeys(("prepare-photo", "remove-objects"), lambda _: None))
     (message,) = post.messages
-    assert message["Subject"] == "A new phone that shows the number 07 wants to open the link of \u2068Rose\u2069"
+    assert message["Subject"] == f"{says} to open the link of \u2068Rose\u2069"
     assert f"{HERE}/people/{cast.people['Rose'].id}" in links_of(message)
     minute(house, clock)
     assert len(post.messages) == 1
