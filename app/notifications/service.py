@@ -128,15 +128,15 @@ def with_news(session: Session, *, by_mail: bool, by_push: bool, at: datetime) -
         devices = PushSubscription.device_id == DeviceRow.id, DeviceRow.guest_id == Guest.id
         reachable.append(sa.exists().where(*devices, *sharing.live_device(at)))
     waiting = sa.exists().where(Notification.guest_id == Guest.id, *_open())
-    rested = sa.or_(Guest.mailed_at.is_(None), Guest.mailed_at <= at - rules.DIGEST_EVERY)
-    which = sa.or_(sa.false(), *reachable), rested, ~waiting
+    which = sa.or_(sa.false(), *reachable), _rested(at), ~waiting
     return [
         guest for guest, rows in _may_have_news(session, *which, at=at).items() if any(_has_news(session, row) for row in rows)
     ]
 
 
 def announce(session: Session, *, guests: Collection[str], quiet: tuple[int, int], at: datetime) -> None:
-    """Have these guests told that there is something new, unless they are about to be."""
+    """Have these guests told that there is something new, unless they are about to be, or were meanwhile: several workers look for news."""
+    found = session.scalars(sa.select(Guest).where(Guest.id.in_(guests), _rested(at)).with_for_update()).all()
     waiting = set(session.scalars(sa.select(Notification.guest_id).where(Notification.guest_id.in_(guests), *_open())))
     session.add_all(
         Notification(
@@ -147,7 +147,7 @@ def announce(session: Session, *, guests: Collection[str], quiet: tuple[int, int
             due_at=rules.awake(at, quiet),
             attempts=0,
         )
-        for guest in session.scalars(sa.select(Guest).where(Guest.id.in_(guests)).with_for_update())
+        for guest in found
         if guest.id not in waiting
     )
 
@@ -219,7 +219,8 @@ def due(session: Session, *, at: datetime) -> Sequence[tuple[str, str]]:
 
 def take(session: Session, *, notification: str, quiet: tuple[int, int], at: datetime) -> Sequence[Notification]:
     """All that is due for the same person as this one, to be sent now. The next try is set before: a member may hear the same twice from
-    a worker that died in between, a guest waits a day instead. Nothing when another has done it."""
+    a worker that died in between, a guest waits a day instead. What was left until the quiet hours waits for their end. Nothing when
+    another has done it."""
     first = session.get(Notification, notification, with_for_update=True)
     if first is None:
         return []
@@ -228,12 +229,17 @@ def take(session: Session, *, notification: str, quiet: tuple[int, int], at: dat
         Notification.guest_id.is_not_distinct_from(first.guest_id),
         Notification.group_id == first.group_id,
     )
-    rows = session.scalars(
+    due = session.scalars(
         sa.select(Notification)
         .where(*same, *_open(), Notification.due_at <= at)
         .order_by(Notification.made_at, Notification.id)
         .with_for_update()
     ).all()
+    morning = rules.awake(at, quiet)
+    rows = [row for row in due if row.kind in URGENT or morning == at]
+    for row in due:
+        if row not in rows:
+            row.due_at = morning
     for row in rows:
         row.attempts += 1
         if row.guest_id is not None:
@@ -392,6 +398,10 @@ def forget_old(session: Session, *, at: datetime) -> None:
     session.execute(sa.delete(Notification).where(Notification.made_at < at - rules.KEPT))
     let_in = sa.select(DeviceRow.id).where(*sharing.live_device(at))
     session.execute(sa.delete(PushSubscription).where(PushSubscription.device_id.not_in(let_in)))
+
+
+def _rested(at: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(Guest.mailed_at.is_(None), Guest.mailed_at <= at - rules.DIGEST_EVERY)
 
 
 def _open() -> tuple[sa.ColumnElement[bool], ...]:
