@@ -234,7 +234,7 @@ def _check_mail(smtp_url: str | None, mail_from: str) -> None:
             "KINFOLD_SMTP_URL needs to look like smtp://user:password@mail.example.org:587, or smtps://... Write special characters in "
             "the password as %40. Unset it to send no mail."
         )
-    if not re.fullmatch(r"[!-?A-~]+@[A-Za-z0-9.-]+", mail_from):
+    if not re.fullmatch(r"(?!\.|.*\.[.@])[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+", mail_from):
         raise WrongSetting(
             f"KINFOLD_MAIL_FROM is {mail_from!r}; it needs the address that mail comes from, such as photos@example.org. What can't be "
             "delivered comes back to it."

@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import ipaddress
 from collections.abc import Callable
-from datetime import datetime
 from functools import wraps
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
@@ -89,7 +88,7 @@ def do_sign_in() -> BaseResponse:
     if not form.validate():
         return make_response(render_template("accounts/sign_in.html", form=form, wrong=False), 400)
     email, password = form.email.data, form.password.data
-    tries = _count_try(_buckets(email, house().clock.now()))
+    tries = _count_try(_buckets(email))
     with house().database.reading() as look:
         account = service.check_password(look, email=email, password=password, passwords=house().passwords)
     if account is None:
@@ -289,7 +288,7 @@ def count_newcomer(token: str) -> list[str]:
 
     To be asked before the writing session begins, like `check_own_password`.
     """
-    return _count_try([(_keyed(f"newcomer {token}"), rules.TRIES_PER_ACCOUNT), _address_bucket(house().clock.now())])
+    return _count_try([(_keyed(f"newcomer {token}"), rules.TRIES_PER_ACCOUNT), _signing_in_from()])
 
 
 def count_guess() -> list[str]:
@@ -297,7 +296,7 @@ def count_guess() -> list[str]:
 
     To be asked before the writing session begins, like `check_own_password`.
     """
-    return _count_try([_address_bucket(house().clock.now())])
+    return _count_try([(address_bucket("card"), rules.TRIES_PER_ADDRESS)])
 
 
 def check_own_password(password: str) -> None:
@@ -340,17 +339,23 @@ def confirmed(form: ConfirmedForm) -> bool:
     return True
 
 
-def _buckets(email: str, at: datetime) -> list[tuple[str, int]]:
+def _buckets(email: str) -> list[tuple[str, int]]:
     """Where a failed try counts: a browser that signed in before has its own bucket, so that nobody can lock Anna out."""
     who = _keyed(f"account {service.tidy_email(email)}")
     known = _known_browser(email)
     if known is not None:
         return [(_keyed(f"browser {known} {who}"), rules.TRIES_FROM_KNOWN_BROWSER)]
-    return [(who, rules.TRIES_PER_ACCOUNT), _address_bucket(at)]
+    return [(who, rules.TRIES_PER_ACCOUNT), _signing_in_from()]
 
 
-def _address_bucket(at: datetime) -> tuple[str, int]:
-    return _keyed(f"address {at:%Y-%m-%d} {_network(request.remote_addr or '')}"), rules.TRIES_PER_ADDRESS
+def _signing_in_from() -> tuple[str, int]:
+    return address_bucket("address"), rules.TRIES_PER_ADDRESS
+
+
+def address_bucket(purpose: str) -> str:
+    """Where this request counts by the network that it comes from: a keyed hash, another one each day. What counts for one purpose locks
+    nobody out of another."""
+    return _keyed(f"{purpose} {house().clock.now():%Y-%m-%d} {_network(request.remote_addr or '')}")
 
 
 def _known_browser(email: str) -> str | None:

@@ -74,7 +74,8 @@ class Activity(Base):
 
 class DeletionKind(StrEnum):
     """What must not come back: a row that was deleted for good, or what was taken from one that stays: a member's old password, their
-    place as an owner, the right to save what a grant shows or to add to it, a note, a voice or a photo from everybody's eyes and ears."""
+    place as an owner, the right to save what a grant shows or to add to it, a note, a voice or a photo from everybody's eyes and ears, mail
+    from a guest who wants none or can't get any."""
 
     ALBUM = "album"
     PHOTO = "photo"
@@ -90,12 +91,13 @@ class DeletionKind(StrEnum):
     NOTE_HIDDEN = "note-hidden"
     VOICE_HIDDEN = "voice-hidden"
     PHOTO_HELD = "photo-held"
+    MAIL = "mail"
 
 
 class Deletion(Base):
     """A line of the deletion journal, so that restoring an older backup does not bring it back: the identifier of the row that was
     deleted, or from which something was taken (the member's, for a password and an owner; the grant's, for saving and adding; that of
-    the note or the voice, for hiding it, and of the photo, for holding it)."""
+    the note or the voice, for hiding it, of the photo, for holding it, and of the guest, for mail)."""
 
     __tablename__ = "deletion"
 

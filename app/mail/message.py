@@ -11,8 +11,8 @@ from email.utils import format_datetime
 
 from app.mail.port import AddressRefused
 
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
-"""What browsers take for an e-mail address (HTML, "valid e-mail address")."""
+_ADDRESS = re.compile(r"(?!\.|.*\.[.@])[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{1,63}")
+"""What browsers take for an e-mail address (HTML, "valid e-mail address"), but a dot stands only between others (RFC 5322, "dot-atom")."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def build(letter: Letter, *, sender: str, identifier: str, at: datetime) -> Emai
     to = mailable(letter.to)
     if to is None:
         raise AddressRefused("no address")
-    message = EmailMessage(policy=_Policy(linesep="\r\n"))
+    message = EmailMessage(policy=_Policy(linesep="\r\n", cte_type="7bit"))  # not every server takes 8 (RFC 6152)
     message["From"] = Address("Kinfold", addr_spec=sender)
     message["To"] = Address(addr_spec=to)
     message["Subject"] = " ".join(letter.subject.split())

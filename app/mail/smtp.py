@@ -6,6 +6,7 @@ The envelope's sender is our own address, so what comes back goes to whoever run
 import smtplib
 import ssl
 import time
+from contextlib import suppress
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -39,8 +40,13 @@ class SmtpMail:
         if time.monotonic() < self._away_until:
             raise MailFailed("away a moment ago")
         try:
-            with self._connect() as server:
+            server = self._connect()
+            try:
                 server.sendmail(self._sender, [message["To"].addresses[0].addr_spec], message.as_bytes())
+                with suppress(smtplib.SMTPException):  # it has taken the mail, whatever it says to our leaving
+                    server.quit()
+            finally:
+                server.close()
         except smtplib.SMTPRecipientsRefused as refused:
             code, words = next(iter(refused.recipients.values()))
             raise _refusal(code, words) from None

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from app.activity.models import ActivityKind
 from app.activity.service import TELL
 from app.house import House
 from app.jobs.port import Handler
@@ -152,7 +153,7 @@ class Sender:
             log.warning("mail to a guest can't be delivered, no more is sent: %s", failed.reason)
             with house.database.writing() as session:
                 service.give_up(session, notifications=ids, at=at)
-                service.refused(session, guest=session.get_one(Guest, guest.id), at=at)
+                sharing.end_mail(session, guest=guest.id, at=at, why=ActivityKind.MAIL_REFUSED)
         else:
             self._note_sent(ids, at)
 

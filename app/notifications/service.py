@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from app.accounts.models import Account
-from app.activity import service as activity
 from app.activity.models import Activity, ActivityKind
 from app.albums.models import Album
 from app.answers.models import Seen
@@ -129,15 +128,15 @@ def with_news(session: Session, *, by_mail: bool, by_push: bool, at: datetime) -
         devices = PushSubscription.device_id == DeviceRow.id, DeviceRow.guest_id == Guest.id
         reachable.append(sa.exists().where(*devices, *sharing.live_device(at)))
     waiting = sa.exists().where(Notification.guest_id == Guest.id, *_open())
-    rested = sa.or_(Guest.mailed_at.is_(None), Guest.mailed_at <= at - rules.DIGEST_EVERY)
-    which = sa.or_(sa.false(), *reachable), rested, ~waiting
+    which = sa.or_(sa.false(), *reachable), _rested(at), ~waiting
     return [
         guest for guest, rows in _may_have_news(session, *which, at=at).items() if any(_has_news(session, row) for row in rows)
     ]
 
 
 def announce(session: Session, *, guests: Collection[str], quiet: tuple[int, int], at: datetime) -> None:
-    """Have these guests told that there is something new, unless they are about to be."""
+    """Have these guests told that there is something new, unless they are about to be, or were meanwhile: several workers look for news."""
+    found = session.scalars(sa.select(Guest).where(Guest.id.in_(guests), _rested(at)).with_for_update()).all()
     waiting = set(session.scalars(sa.select(Notification.guest_id).where(Notification.guest_id.in_(guests), *_open())))
     session.add_all(
         Notification(
@@ -148,7 +147,7 @@ def announce(session: Session, *, guests: Collection[str], quiet: tuple[int, int
             due_at=rules.awake(at, quiet),
             attempts=0,
         )
-        for guest in session.scalars(sa.select(Guest).where(Guest.id.in_(guests)).with_for_update())
+        for guest in found
         if guest.id not in waiting
     )
 
@@ -220,7 +219,8 @@ def due(session: Session, *, at: datetime) -> Sequence[tuple[str, str]]:
 
 def take(session: Session, *, notification: str, quiet: tuple[int, int], at: datetime) -> Sequence[Notification]:
     """All that is due for the same person as this one, to be sent now. The next try is set before: a member may hear the same twice from
-    a worker that died in between, a guest waits a day instead. Nothing when another has done it."""
+    a worker that died in between, a guest waits a day instead. What was left until the quiet hours waits for their end. Nothing when
+    another has done it."""
     first = session.get(Notification, notification, with_for_update=True)
     if first is None:
         return []
@@ -229,12 +229,17 @@ def take(session: Session, *, notification: str, quiet: tuple[int, int], at: dat
         Notification.guest_id.is_not_distinct_from(first.guest_id),
         Notification.group_id == first.group_id,
     )
-    rows = session.scalars(
+    due = session.scalars(
         sa.select(Notification)
         .where(*same, *_open(), Notification.due_at <= at)
         .order_by(Notification.made_at, Notification.id)
         .with_for_update()
     ).all()
+    morning = rules.awake(at, quiet)
+    rows = [row for row in due if row.kind in URGENT or morning == at]
+    for row in due:
+        if row not in rows:
+            row.due_at = morning
     for row in rows:
         row.attempts += 1
         if row.guest_id is not None:
@@ -263,12 +268,6 @@ def give_up(session: Session, *, notifications: Collection[str], at: datetime) -
     """They can't be told, or there is nothing left to tell."""
     for row in _rows(session, notifications):
         row.given_up_at = at
-
-
-def refused(session: Session, *, guest: Guest, at: datetime) -> None:
-    """A guest's address does not work: no more mail, and the member who gave it is told."""
-    guest.mail_ended_at = at
-    activity.record_guest(session, ActivityKind.MAIL_REFUSED, group=guest.group_id, guest=guest.id, at=at)
 
 
 def reader(session: Session, notification: Notification, *, operator: str | None) -> Reader | None:
@@ -331,11 +330,10 @@ def _is_held(session: Session, photo: str | None) -> bool:
 
 
 def _number_shown(session: Session, guest: Guest, *, at: datetime) -> int | None:
-    """The number on the phone that asks just now."""
-    asking = sa.select(NewPhone.number).join(NewPhone.link).where(Link.guest_id == guest.id)
-    return session.scalars(
-        asking.where(NewPhone.answered_at.is_(None), NewPhone.expires_at > at).order_by(NewPhone.asked_at.desc()).limit(1)
-    ).one_or_none()
+    """The number on the phone that asks just now; None when it is not the only one: the page shows them all."""
+    asking = sa.select(NewPhone.number).join(NewPhone.link).where(Link.guest_id == guest.id, *sharing.live_link(at))
+    numbers = session.scalars(asking.where(NewPhone.answered_at.is_(None), NewPhone.expires_at > at).limit(2)).all()
+    return numbers[0] if len(numbers) == 1 else None
 
 
 # --- browsers that want to be told ------------------------------------------------------------------------------------
@@ -384,11 +382,26 @@ def note_push(session: Session, *, subscription: str, told: bool, gone: bool) ->
 # --- what time does ---------------------------------------------------------------------------------------------------
 
 
+def call_it_told(session: Session, *, at: datetime) -> None:
+    """What a restored backup still had to tell is told no more, because it may have been since. Better not at all than twice: members find
+    it on their pages, guests in their albums, and whoever runs the server sees in `flask status` which reports wait for an answer."""
+    for happened in untold(session, at=at):
+        tell(session, happened=happened, quiet=(0, 0), at=at)
+    remind(session, quiet=(0, 0), at=at)
+    session.execute(sa.update(Notification).where(*_open()).values(given_up_at=at))
+    guests = with_news(session, by_mail=True, by_push=True, at=at)
+    session.execute(sa.update(Guest).where(Guest.id.in_(guests)).values(mailed_at=at))
+
+
 def forget_old(session: Session, *, at: datetime) -> None:
     """Drop what was told long ago, and the addresses of browsers that are nobody's device any more."""
     session.execute(sa.delete(Notification).where(Notification.made_at < at - rules.KEPT))
     let_in = sa.select(DeviceRow.id).where(*sharing.live_device(at))
     session.execute(sa.delete(PushSubscription).where(PushSubscription.device_id.not_in(let_in)))
+
+
+def _rested(at: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(Guest.mailed_at.is_(None), Guest.mailed_at <= at - rules.DIGEST_EVERY)
 
 
 def _open() -> tuple[sa.ColumnElement[bool], ...]:

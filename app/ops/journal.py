@@ -4,7 +4,8 @@
 moments, nothing else, and a line only ever takes something away. There are three sorts:
 
 - what was deleted, a row of the table `deletion`: album, photo, guest, member, group;
-- what was taken from a row that stays, also in that table: a member's old `password`, their place as an `owner`, the right of `saving`;
+- what was taken from a row that stays, also in that table: a member's old `password`, their place as an `owner`, the right of `saving`,
+  a guest's `mail`;
 - what was ended by hand, which its own row tells: grant, link, device; and `replaced`, a link in whose place a newer one was sent.
 """
 
@@ -198,6 +199,8 @@ def _taking(line: Line, no_password: str) -> sa.Update | None:
             return sa.update(Voice).where(Voice.id == line.id).values(hidden_at=line.at)
         case DeletionKind.PHOTO_HELD:
             return sa.update(Photo).where(Photo.id == line.id, Photo.state.in_(PREPARED)).values(state=PhotoState.HELD)
+        case DeletionKind.MAIL:
+            return sa.update(Guest).where(Guest.id == line.id).values(mail_ended_at=line.at)
     return None
 
 

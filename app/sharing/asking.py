@@ -94,12 +94,20 @@ def refuse_more_time(session: Session, viewer: Member, *, grant: Grant, never: b
 
 
 def ask_to_come_in(
-    session: Session, *, link: Link, cookie: bytes | None, label: str, jobs: Jobs, at: datetime, opened_by: bytes
+    session: Session,
+    *,
+    link: Link,
+    cookie: bytes | None,
+    label: str,
+    jobs: Jobs,
+    at: datetime,
+    opened_by: bytes,
+    asked_from: str,
 ) -> Issued:
-    """A browser begins to wait before a link, and members are told, at most every ten minutes. Returns the secret by which it is known.
+    """A browser begins to wait before a link, and members are told, now and then. Returns the secret by which it is known.
 
     `cookie` is what it was known by so far: it waits at one door at a time, and a second tap takes the place of the first. Raises
-    `TooOften` when too many wait already.
+    `TooOften` when too many have begun to wait lately, there or from where it is.
     """
     service.lock_guest(session, guest=link.guest_id)
     before = sa.or_(
@@ -109,34 +117,47 @@ def ask_to_come_in(
     waiting = session.scalars(
         sa.select(NewPhone).join(NewPhone.link).where(Link.guest_id == link.guest_id, NewPhone.expires_at > at)
     ).all()
-    at_this_door = sorted(phone.expires_at for phone in waiting if phone.link_id == link.id and phone.answered_at is None)
-    if len(at_this_door) >= rules.NEW_PHONES_AT_ONCE:
-        raise TooOften(at_this_door[0])
     taken = {phone.number for phone in waiting}
+    at_this_door = [phone for phone in waiting if phone.link_id == link.id and phone.answered_at is None]
+    _make_room(session, at_this_door, asked_from=asked_from, at=at)
     issued = new_cookie()
     session.add(
         NewPhone(
             link_id=link.id,
             cookie_hash=issued.digest,
             opened_by=opened_by,
+            asked_from=asked_from,
             number=secrets.choice([number for number in rules.NUMBERS if number not in taken]),
             label=label,
             asked_at=at,
             expires_at=at + rules.NEW_PHONE_WAITS,
         )
     )
-    lately = sa.select(Activity.id).where(
+    lately = sa.select(Activity.at).where(
         Activity.group_id == link.guest.group_id,
         Activity.guest_id == link.guest_id,
         Activity.kind == ActivityKind.NEW_PHONE_ASKS,
-        Activity.at > at - rules.TOLD_AGAIN,
+        Activity.at > at - rules.TOLD_WITHIN,
     )
-    if session.scalars(lately.limit(1)).one_or_none() is None:
+    if rules.told_again(session.scalars(lately).all(), at=at):
         activity.record_urgent(
             session, ActivityKind.NEW_PHONE_ASKS, group=link.guest.group_id, guest=link.guest_id, jobs=jobs, at=at
         )
     session.flush()
     return issued
+
+
+def _make_room(session: Session, waiting: Sequence[NewPhone], *, asked_from: str, at: datetime) -> None:
+    """When all places before a link are taken, there or from one network, who has waited longest gives way. Raises `TooOften` as long as
+    that is not long."""
+    from_there = [phone for phone in waiting if phone.asked_from == asked_from]
+    crowd = from_there if len(from_there) >= rules.NEW_PHONES_AT_ONCE else waiting
+    if crowd is waiting and len(waiting) < rules.NEW_PHONES_IN_ALL:
+        return
+    longest = min(crowd, key=lambda phone: phone.asked_at)
+    if at - longest.asked_at < rules.GIVES_WAY:
+        raise TooOften(longest.asked_at + rules.GIVES_WAY)
+    session.execute(sa.delete(NewPhone).where(NewPhone.id == longest.id, NewPhone.answered_at.is_(None)))
 
 
 def find_waiting(session: Session, *, cookie: bytes, at: datetime) -> NewPhone:

@@ -10,7 +10,7 @@ from flask import session as form_session
 from flask_wtf.csrf import CSRFError
 from werkzeug.wrappers import Response
 
-from app.accounts.views import count_guess
+from app.accounts.views import address_bucket, count_guess
 from app.activity import service as activity
 from app.errors import LinkEnded, NotVisible, TooOften
 from app.security.permissions import Action, Asks
@@ -65,7 +65,14 @@ def enter(link: Link) -> Response:
         return redirect(url_for("door.wait"), 303)
     try:
         waiting = asking.ask_to_come_in(
-            session(), link=link, cookie=_sent(), label=_label(), jobs=house().jobs, at=at, opened_by=_form_of_browser()
+            session(),
+            link=link,
+            cookie=_sent(),
+            label=_label(),
+            jobs=house().jobs,
+            at=at,
+            opened_by=_form_of_browser(),
+            asked_from=address_bucket("waiting"),
         )
     except TooOften:
         response = make_response(render_template("sharing/invite_full.html"), 429)

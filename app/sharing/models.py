@@ -141,7 +141,7 @@ class NewPhone(Base):
     """A browser that stands before a link and waits for a member's yes. `number` has two digits and is shown on both sides, so that Anna
     knows whose phone it is; `cookie_hash` is the digest of the secret by which the waiting browser is known, and only that one is let
     in. After `expires_at` nobody is. `opened_by` is the digest of the form whose button was tapped: tapped twice, only the second waits.
-    A no takes the row away."""
+    `asked_from` is a keyed hash of the network that it asks from. A no takes the row away."""
 
     __tablename__ = "new_phone"
 
@@ -149,6 +149,7 @@ class NewPhone(Base):
     link_id: Mapped[str] = mapped_column(sa.ForeignKey("link.id", ondelete="CASCADE"), index=True)
     cookie_hash: Mapped[bytes] = mapped_column(unique=True)
     opened_by: Mapped[bytes | None]
+    asked_from: Mapped[str]
     number: Mapped[int]
     label: Mapped[str]
     asked_at: Mapped[datetime]

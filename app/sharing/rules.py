@@ -18,13 +18,19 @@ CARD_DAYS = 30
 
 NEW_PHONE_WAITS = timedelta(hours=24)
 NEW_PHONES_AT_ONCE = 3
-"""Browsers that may wait before one link."""
+NEW_PHONES_IN_ALL = 9
+"""Browsers that may wait before one link: from one network, and from everywhere, so that no stranger takes all the places."""
+
+GIVES_WAY = timedelta(minutes=10)
+"""Who has waited for so long makes room for another when all places are taken."""
 
 NUMBERS = range(10, 100)
 """What a phone that waits may be called by: two digits."""
 
+TOLD_WITHIN = timedelta(days=1)
 TOLD_AGAIN = timedelta(minutes=10)
-"""After so long a member is told once more that a new phone asks, however many ask meanwhile."""
+"""After so long a member is told once more that a new phone asks, however many ask meanwhile; each time within a day after six times as
+long as before. Whoever holds a link that was passed on can't keep anybody awake."""
 
 ENDS_SOON = timedelta(days=3)
 """So long before its end a guest is reminded."""
@@ -118,6 +124,11 @@ def more_time(*, asked_at: datetime | None, declined_at: datetime | None) -> Mor
     if declined_at is not None:
         return MoreTime.REFUSED if asked_at is not None else MoreTime.NEVER
     return MoreTime.ASKED if asked_at is not None else MoreTime.MAY_ASK
+
+
+def told_again(told: Sequence[datetime], *, at: datetime) -> bool:
+    """Whether a member who was told at these times within a day that a new phone asks is told once more."""
+    return not told or at - max(told) >= TOLD_AGAIN * 6 ** (len(told) - 1)
 
 
 def days_left(*, expires_at: datetime, at: datetime) -> int | None:

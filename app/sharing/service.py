@@ -408,14 +408,15 @@ def change_guest(guest: Guest, *, name: str, email: str | None, language: str | 
         guest.email, guest.mail_ended_at = email, None
 
 
-def end_mail(session: Session, *, guest: str, at: datetime) -> None:
-    """A guest wants no more mail. Said twice, it is the same. Raises `NotVisible` when they were deleted."""
+def end_mail(session: Session, *, guest: str, at: datetime, why: ActivityKind = ActivityKind.MAIL_ENDED) -> None:
+    """A guest wants no more mail, or none can reach them. Said twice, it is the same. Raises `NotVisible` when they were deleted."""
     found = session.get(Guest, guest)
     if found is None:
         raise NotVisible
     if found.mail_ended_at is None:
         found.mail_ended_at = at
-        activity.record_guest(session, ActivityKind.MAIL_ENDED, group=found.group_id, guest=found.id, at=at)
+        activity.record_guest(session, why, group=found.group_id, guest=found.id, at=at)
+        activity.record_deletion(session, DeletionKind.MAIL, found.id, at=at)
 
 
 def mail_again(guest: Guest) -> None:

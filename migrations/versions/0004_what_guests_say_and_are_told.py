@@ -50,7 +50,7 @@ NEW_KINDS = (
     "mail-refused",
 )
 
-NEW_DELETIONS = ("adding", "note", "voice", "note-hidden", "voice-hidden", "photo-held")
+NEW_DELETIONS = ("adding", "note", "voice", "note-hidden", "voice-hidden", "photo-held", "mail")
 
 
 def upgrade() -> None:
@@ -79,6 +79,7 @@ def _new_phones() -> None:
         _points("new_phone", "link_id", "link"),
         sa.Column("cookie_hash", sa.LargeBinary(), nullable=False),
         sa.Column("opened_by", sa.LargeBinary(), nullable=True),
+        sa.Column("asked_from", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("asked_at", sa.DateTime(), nullable=False),

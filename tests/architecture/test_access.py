@@ -301,6 +301,7 @@ class Stage:
                 label="iPhone",
                 jobs=self.house.jobs,
                 opened_by=b"",
+                asked_from="somewhere",
                 at=at,
             )
             phone = session.scalars(sa.select(NewPhone.id).where(NewPhone.link_id == card.id)).one()

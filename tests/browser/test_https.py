@@ -4,7 +4,9 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import pytest
@@ -13,12 +15,17 @@ from playwright.sync_api import Page, Response, expect
 
 from app import create_app
 from app.accounts.models import Account
+from app.answers import service as answers
+from app.models import Album, Guest, Link, NewPhone, Note
+from app.security.tokens import Purpose
+from app.sharing import service as sharing
 from tests.browser import pictures
-from tests.browser.conftest import Phone, new_family, photos, pick, sign_up, tap
+from tests.browser.conftest import Phone, end_by_date, new_family, payloads, photos, pick, sign_up, tap
 from tests.browser.server import Instance
 from tests.browser.test_main_job import make_album, share
 from tests.browser.test_members import invite, join
 from tests.conftest import PASSWORD
+from tests.rows import SEEN, all_rows
 
 NEW_PASSWORD = "three gulls and no boat"
 ELSEWHERE = {
@@ -27,21 +34,38 @@ ELSEWHERE = {
 }
 """Endpoints whose form is not posted here, and why."""
 
-IN_STORIES_OF_THEIR_OWN = {"answers", "door", "languages", "notifications", "reports"}
-LATER = {
+ASKED_AND_ANSWERED = {
     "accounts.told",
+    "answers.delete_note",
+    "answers.delete_voice",
+    "answers.heart",
+    "answers.hide_note",
+    "answers.hide_voice",
+    "answers.speak",
+    "answers.write",
+    "door.ask_for_more_time",
+    "door.come_in",
+    "door.do_type_words",
+    "door.open_card",
     "ingest.receive_shared",
     "ingest.say_yes",
     "ingest.take_back",
+    "languages.choose",
+    "notifications.end_mail",
+    "reports.answer",
+    "reports.report_photo",
+    "reports.report_shared_photo",
     "sharing.adding",
-    "sharing.new_card",
     "sharing.let_in",
-    "sharing.mail_again",
+    "sharing.new_card",
     "sharing.no_more_time",
     "sharing.refuse_phone",
     "viewing.seen",
 }
-"""Rooms and forms that other browser tests drive over plain http: their tokens pass through the same one guard (`web/access.py`)."""
+"""What a guest and a member have to say to each other, see `test_what_is_asked_and_answered_is_posted_from_our_pages_alone`."""
+
+LATER = {"notifications.subscribe", "notifications.unsubscribe", "sharing.mail_again"}
+"""Only another site posts these here: our own forms for them are shown where mail or push is set up, see test_told.py in the web tests."""
 
 
 class Posts:
@@ -83,8 +107,7 @@ def test_every_form_posts(secure_server: Instance, phone: Phone) -> None:
     addresses = create_app(secure_server.house.settings, secure_server.house).url_map
     reached = {addresses.bind("localhost").match(path, method="POST")[0] for each in posts for path in each.paths}
     there_are = {rule.endpoint for rule in addresses.iter_rules() if "POST" in (rule.methods or ())}
-    elsewhere = {each for each in there_are if each.partition(".")[0] in IN_STORIES_OF_THEIR_OWN} | LATER | ELSEWHERE.keys()
-    assert there_are - reached == elsewhere
+    assert there_are - reached == ASKED_AND_ANSWERED | LATER | ELSEWHERE.keys()
 
 
 def anna_looks_after_her_photos(anna: Page, album: str) -> None:
@@ -299,6 +322,163 @@ def test_another_site_can_post_nothing_and_plants_no_cookie(
     expect(victim.get_by_text("It lets 3 more phones in")).to_be_visible()
     victim.goto("/shared")
     expect(victim.get_by_role("link", name="Brittany 2026")).to_be_visible()
+
+
+class Stage:
+    """Rose, Otto whose time is over, and whoever waits before Rose's link: everything that the forms between them and Anna are about."""
+
+    def __init__(self, server: Instance) -> None:
+        self.server, self.family, at = server, new_family(server), server.house.clock.now()
+        family, title, house = self.family, "Brittany 2026", server.house
+        album, photo = family.album(title), family.photo(title)
+        rose, otto = family.share(title, "Rose", may_add=True), family.share(title, "Otto")
+        end_by_date(family, "Otto")
+        voice = family.voice(title, "Rose")
+        self.device, self.otto, self.link = rose.cookie, otto.cookie, rose.token
+        for _ in range(2):
+            family.enrol(rose)
+        with house.database.writing() as session:
+            session.get_one(Album, album.id).takes_voice = True
+            answers.write_note(session, album=album, photo=photo, guest=rose.id, text="Lovely", at=at)
+            sharing.change_guest(session.get_one(Guest, rose.id), name="Rose", email="rose@example.org", language=None)
+            guest = sharing.get_guest(session, family.owner, guest=rose.id)
+            until = at + timedelta(days=30)
+            _, words = sharing.make_card(session, family.owner, guest=guest, until=until, tokens=house.tokens, at=at)
+            note = session.scalars(sa.select(Note.id).where(Note.photo_id == photo)).one()
+        self.names = {
+            "album": album.id,
+            "photo": photo,
+            "own": family.added(title, "Rose"),
+            "guest": rose.id,
+            "note": note,
+            "voice": voice,
+            "grant": otto.grant,
+            "grant_of_rose": rose.grant,
+            "words": words,
+            "token": house.tokens.sign(Purpose.NO_MORE_MAIL, rose.id),
+        }
+        self._addresses = create_app(house.settings, house).url_map.bind("localhost")
+
+    def wait_before_the_link(self, visitor: Page) -> None:
+        """One phone too many, which then waits."""
+        visitor.goto(f"/i/{self.link}")
+        tap(visitor, "Open the photos")
+        with self.server.house.database.reading() as session:
+            waiting = sa.select(NewPhone.id).join(Link, Link.id == NewPhone.link_id).where(Link.guest_id == self.names["guest"])
+            self.names["phone"] = session.scalars(waiting.order_by(NewPhone.asked_at.desc()).limit(1)).one()
+
+    def path(self, endpoint: str) -> str:
+        """The address that a form is sent to."""
+        (rule,) = (rule for rule in self._addresses.map.iter_rules(endpoint) if "POST" in (rule.methods or ()))
+        own = {"ingest.take_back": {"photo": self.names["own"]}, "sharing.adding": {"grant": self.names["grant_of_rose"]}}
+        names = self.names | own.get(endpoint, {})
+        return self._addresses.build(endpoint, {name: names[name] for name in rule.arguments}, method="POST")
+
+    def endpoint(self, path: str) -> str:
+        return str(self._addresses.match(urlsplit(path).path, method="POST")[0])
+
+
+SUBMIT = """(form, fields) => {
+  for (const [name, value] of Object.entries(fields)) {
+    const box = form.querySelector(`input[name=${name}], textarea[name=${name}]`)
+      || form.appendChild(Object.assign(document.createElement("input"), { name }));
+    box.value = value;
+  }
+  HTMLFormElement.prototype.submit.call(form);
+}"""
+
+
+def post(page: Page, shown_at: str, address: str, *, file: bytes | None = None, stays: bool = False, **fields: str) -> None:
+    """Send the form for this address which stands on that page, as a browser without scripts does. `stays`: no page comes of it."""
+    page.goto(shown_at)
+    form = page.locator(f"form[action='{address}']").first
+    if file is not None:
+        form.locator("[type=file]").set_input_files(payloads(("IMG_0001.jpg", file)))
+    with page.expect_response(f"**{address}") if stays else page.expect_navigation():
+        form.evaluate(SUBMIT, fields)
+
+
+def test_what_is_asked_and_answered_is_posted_from_our_pages_alone(
+    secure_server: Instance, phone: Phone, kittens: Callable[[str], str]
+) -> None:
+    stage = Stage(secure_server)
+    visitor, otto = phone(at=secure_server), phone(at=secure_server, device=stage.otto)
+    stage.wait_before_the_link(visitor)
+    another_site_tries(stage, phone, visitor, kittens)
+
+    anna = phone(at=secure_server, member=stage.family.cookie)
+    rose = phone(at=secure_server, device=stage.device, javascript=False)
+    posts = [Posts(each) for each in (anna, rose, otto, visitor)]
+    names, path = stage.names, stage.path
+    album, person = f"/albums/{names['album']}", f"/people/{names['guest']}"
+    shown = f"/shared/{names['album']}/{names['photo']}"
+    post(anna, "/albums", path("sharing.let_in"))
+    expect(visitor).to_have_url("/shared", timeout=15_000)  # its page sends the form by itself
+    post(rose, shown, path("answers.heart"), guest=names["guest"])
+    post(rose, shown, path("answers.write"), guest=names["guest"], text="The lighthouse")
+    post(rose, shown, path("answers.speak"), file=b"no recording")
+    post(anna, f"/photos/{names['photo']}", path("answers.hide_note"))
+    post(anna, f"/photos/{names['photo']}", path("answers.hide_voice"))
+    post(rose, shown, path("answers.delete_note"))
+    post(rose, shown, path("answers.delete_voice"))
+    post(rose, f"{shown}/wrong", path("reports.report_shared_photo"))
+    post(anna, f"/photos/{names['photo']}/wrong", path("reports.report_photo"))
+    post(anna, f"/photos/{names['photo']}", path("reports.answer"))
+    post(rose, f"/shared/{names['album']}", path("viewing.seen"), stays=True, photo=names["photo"])
+    post(rose, f"/shared/{names['album']}", path("languages.choose"), language="en")
+    post(rose, f"/shared/{names['album']}", path("ingest.receive_shared"), file=pictures.tiny(1))
+    post(anna, album, path("ingest.say_yes"))
+    own = f"/shared/{names['album']}/{names['own']}"
+    post(rose, own, path("ingest.take_back"))
+    post(rose, f"/unsubscribe/{names['token']}", path("notifications.end_mail"))
+    post(anna, "/account", path("accounts.told"))
+    post(otto, f"/shared/{names['album']}", path("door.ask_for_more_time"))
+    post(anna, "/albums", path("sharing.no_more_time"))
+    post(anna, person, path("sharing.adding"))
+    stranger = phone(at=secure_server)
+    posts.append(Posts(stranger))
+    post(stranger, "/c/", path("door.do_type_words"), words=names["words"])
+    post(stranger, f"/c/{names['words']}", path("door.open_card"))
+    expect(stranger.get_by_role("heading")).to_have_text("Waiting for the person who sent you this")
+    stage.wait_before_the_link(phone(at=secure_server))
+    post(anna, "/albums", path("sharing.refuse_phone"))
+    post(anna, person, path("sharing.new_card"))
+
+    reached = {stage.endpoint(path) for each in posts for path in each.paths}
+    assert reached - {"sharing.open_invite"} == ASKED_AND_ANSWERED
+
+
+def another_site_tries(stage: Stage, phone: Phone, visitor: Page, kittens: Callable[[str], str]) -> None:
+    """In the name of somebody who is a member, a guest, and waits; with a form's token that is good."""
+    victim = phone(at=stage.server, member=stage.family.cookie, device=stage.device, watched=False)
+    victim.context.add_cookies([each for each in visitor.context.cookies() if each["name"] != "__Host-kinfold_device"])  # type: ignore[misc]
+    victim.goto("/account")
+    fields = {
+        "csrf_token": victim.locator("[name=csrf_token]").first.input_value(),
+        "given": "y",
+        "hidden": "y",
+        "text": "Kittens",
+        "language": "de",
+        "words": stage.names["words"],
+        "guest": stage.names["guest"],
+        "photo": stage.names["own"],
+        "may_add": "y",
+        "List-Unsubscribe": "One-Click",
+    }
+    inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
+    aside = SEEN | {"instance"}  # where a worker writes the time down
+    before, cookies = all_rows(stage.server.house.database, without=aside), sorted(map(str, victim.context.cookies()))
+    for endpoint in sorted(ASKED_AND_ANSWERED | LATER):
+        target = stage.server.address + stage.path(endpoint)
+        attack = f'<form method="post" action="{target}">{inputs}</form><script>document.forms[0].submit()</script>'
+        with victim.expect_response(target) as answered:
+            victim.goto(kittens(attack))
+        assert answered.value.request.all_headers()["sec-fetch-site"] == "cross-site"
+        assert answered.value.status == 404, endpoint
+        assert "set-cookie" not in answered.value.all_headers(), endpoint
+        victim.wait_for_load_state()
+    assert all_rows(stage.server.house.database, without=aside) == before
+    assert sorted(map(str, victim.context.cookies())) == cookies
 
 
 def sign_in(page: Page, email: str, password: str) -> None:

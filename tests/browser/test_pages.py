@@ -99,7 +99,9 @@ def ask(family: Family) -> None:
     with house.database.writing() as session:
         asking.ask_for_more_time(session, Device((family.people["Otto"].id,)), album=album, jobs=house.jobs, at=at)
         link = sharing.find_link(session, token=family.people["Three phones"].token, tokens=house.tokens)
-        asking.ask_to_come_in(session, link=link, cookie=None, label="iPhone", jobs=house.jobs, opened_by=b"", at=at)
+        asking.ask_to_come_in(
+            session, link=link, cookie=None, label="iPhone", jobs=house.jobs, opened_by=b"", asked_from="", at=at
+        )
         photo = media.photo_page(session, album=album).photos[1]
         reports.report(session, Device((family.people["Rose"].id,)), photo=photo, jobs=house.jobs, at=at)
 

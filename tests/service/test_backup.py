@@ -18,7 +18,7 @@ from click.testing import Result
 from app.accounts import service as accounts
 from app.accounts.models import Account
 from app.activity import service as activity
-from app.activity.models import DeletionKind
+from app.activity.models import ActivityKind, DeletionKind
 from app.albums.models import Album
 from app.answers import service as answers
 from app.answers.models import Heart, Note, Voice
@@ -34,6 +34,7 @@ from app.instance import Instance, open_private
 from app.jobs.executors import FileLocks, locks_for
 from app.media import service as media
 from app.media.models import Photo, PhotoState, Rendition, Upload
+from app.notifications import service as notifications
 from app.ops import journal
 from app.ops.backup import archive as archive_format
 from app.ops.backup import restoring
@@ -51,7 +52,7 @@ from app.ops.people import without_owner
 from app.security.sealing import MasterKey
 from app.security.viewer import Role
 from app.sharing import service as sharing
-from app.sharing.models import DeviceRow, EndedBy, Grant, Link
+from app.sharing.models import DeviceRow, EndedBy, Grant, Guest, Link
 from app.sharing.rules import LinkState
 from app.storage.memory import InMemory
 from app.storage.port import ObjectMissing, StorageFailed
@@ -858,6 +859,68 @@ def test_a_journal_that_is_none_is_refused(busy: Family, file: Path, elsewhere: 
     with pytest.raises(JournalBroken, match=r"Line 2 of no\.jsonl"):
         elsewhere.restore(file, deletions=tmp_path / "no.jsonl")
     assert elsewhere.is_untouched()
+
+
+def test_what_may_have_been_told_since_is_not_told_again(
+    cast: Family, file: Path, elsewhere: Elsewhere, clock: HandClock
+) -> None:
+    """An open notification, what nobody was told of yet, an album that ends, and photos that wait for Rose."""
+    clock.move(timedelta(days=27))
+    rose, at = cast.people["Rose"], clock.now()
+    cast.photo("Brittany 2026")
+    with cast.house.database.writing() as session:
+        sharing.change_guest(session.get_one(Guest, rose.id), name="Rose", email="rose@example.org", language=None)
+        told, _ = (
+            activity.record_guest(session, ActivityKind.NOTE_WRITTEN, group=cast.owner.group, guest=rose.id, at=at)
+            for _ in range(2)
+        )
+        session.flush()
+        notifications.tell(session, happened=told, quiet=(0, 0), at=at)
+
+    def to_tell(house: House) -> list[int]:
+        at = house.clock.now()
+        with house.database.reading() as session:
+            guests = notifications.with_news(session, by_mail=True, by_push=True, at=at)
+            asked = notifications.due(session, at=at), notifications.untold(session, at=at), notifications.ending(session, at=at)
+            return [len(each) for each in (*asked, guests)]
+
+    clock.move(timedelta(minutes=6))
+    assert all(to_tell(cast.house))
+    write(cast.house, file)
+    elsewhere.restore(file, keep_links=True)
+    there = elsewhere.open()
+    assert to_tell(there) == [0, 0, 0, 0]
+    clock.move(timedelta(days=1, minutes=1))
+    assert to_tell(there) == [0, 0, 0, 0], "nor tomorrow"
+    with there.database.writing() as session:
+        activity.record_guest(session, ActivityKind.NOTE_WRITTEN, group=cast.owner.group, guest=rose.id, at=clock.now())
+    assert to_tell(there) == [0, 1, 0, 0], "but what happens from now on is"
+
+
+@pytest.mark.parametrize("why", [ActivityKind.MAIL_ENDED, ActivityKind.MAIL_REFUSED])
+def test_mail_that_was_ended_since_stays_ended(
+    cast: Family, file: Path, elsewhere: Elsewhere, clock: HandClock, why: ActivityKind
+) -> None:
+    house, rose, jim = cast.house, cast.people["Rose"], cast.people["Jim"]
+    for guest in (rose, jim):
+        with house.database.writing() as session:
+            row = session.get_one(Guest, guest.id)
+            sharing.change_guest(row, name=row.name, email=f"{guest.id}@example.org", language=None)
+            if guest is jim:
+                sharing.end_mail(session, guest=jim.id, at=clock.now())
+                sharing.mail_again(row)
+    clock.move(timedelta(minutes=5))
+    write(house, file)
+    clock.move(timedelta(minutes=5))
+    for _ in range(2):
+        with house.database.writing() as session:
+            sharing.end_mail(session, guest=rose.id, at=clock.now(), why=why)
+    Journal(house.settings.data).catch_up(house.database, at=clock.now())
+    elsewhere.restore(file, deletions=house.settings.data / journal.NAME)
+    with elsewhere.open().database.reading() as session:
+        assert session.get_one(Guest, rose.id).mail_ended_at == clock.now()
+        assert session.get_one(Guest, jim.id).mail_ended_at is None, "he asked for it again before"
+        assert [line.kind for line in journal.lines_of(session)].count("mail") == 2
 
 
 def test_time_only_goes_forward(busy: Family, file: Path, house: House, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from app.errors import WrongSetting
 from app.mail.message import Letter, build, mailable
 from app.mail.port import AddressRefused, MailFailed
 from app.mail.smtp import SmtpMail, open_mail
-from tests.mail import mail_server
+from tests.mail import mail_server, parts
 from tests.server import free_port
 from tests.tls import certificate
 
@@ -81,6 +81,9 @@ def test_it_says_that_nobody_needs_to_answer_and_how_to_end_it() -> None:
         ("röse@example.org", None),
         ("a" * 65 + "@example.org", None),
         ('"a b"@example.org', None),
+        (".rose@example.org", None),
+        ("rose.@example.org", None),
+        ("ro..se@example.org", None),
     ],
 )
 def test_what_an_address_is(typed: str, meant: str | None) -> None:
@@ -88,6 +91,13 @@ def test_what_an_address_is(typed: str, meant: str | None) -> None:
     if meant is None:
         with pytest.raises(AddressRefused):
             build(letter(to=typed), sender="photos@kinfold.test", identifier="abc", at=AT)
+
+
+def test_servers_that_take_nothing_but_ascii_take_every_language() -> None:
+    told = letter(text="Дві нові світлини чекають\n" * 9, html="<p>صورتان جديدتان</p>\n", subject="Zwei Möwen")
+    message = build(told, sender="photos@kinfold.test", identifier="abc", at=AT)
+    assert message.as_bytes().isascii()
+    assert parts(message_from_bytes(message.as_bytes(), policy=policy.default)) == (told.text, told.html)
 
 
 # --- the mail server --------------------------------------------------------------------------------------------------
@@ -174,6 +184,16 @@ def test_only_an_address_that_does_not_work_is_refused_for_good(answer: str, for
             assert failed.value.reason == f"refused {answer[:3]}", "no name and no address"
 
 
+def test_a_server_that_took_the_mail_and_is_rude_when_we_leave_gets_it_once() -> None:
+    async def rude(*_: Any) -> str:
+        return "421 4.3.2 Go away"
+
+    with mail_server() as (post, port):
+        post.handle_QUIT = rude  # type: ignore[attr-defined]
+        send(f"smtp://127.0.0.1:{port}")
+        assert len(post.messages) == 1
+
+
 def test_a_server_that_is_away_is_a_failure_for_now_and_left_alone_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     mail = SmtpMail(f"smtp://127.0.0.1:{free_port()}", sender="photos@kinfold.test")
     message = build(letter(), sender="photos@kinfold.test", identifier="abc", at=AT)
@@ -198,7 +218,7 @@ def test_a_wrong_address_of_a_mail_server_is_told_and_its_password_is_not(url: s
     assert "secret" not in str(wrong.value)
 
 
-@pytest.mark.parametrize("sender", ["", "photos", "Kinfold <photos@example.org>", "a@b\r\nBcc: c@d", "a@b@c"])
+@pytest.mark.parametrize("sender", ["", "photos", "Kinfold <photos@example.org>", "a@b\r\nBcc: c@d", "a@b@c", "a..b@c", "a,b@c"])
 def test_mail_needs_an_address_that_it_comes_from(sender: str) -> None:
     with pytest.raises(WrongSetting, match="KINFOLD_MAIL_FROM"):
         Settings.from_env({"KINFOLD_SMTP_URL": "smtp://localhost", "KINFOLD_MAIL_FROM": sender})

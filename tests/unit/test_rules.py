@@ -128,6 +128,15 @@ def test_more_time_is_added_to_what_is_left_up_to_the_maximum(left: timedelta, d
     assert sharing.extended(expires_at=NOW + left, days=days, at=NOW, max_days=365) == NOW + more
 
 
+def test_members_are_told_of_a_link_that_was_passed_on_four_times_a_day() -> None:
+    told: list[datetime] = []
+    for minute in range(2 * 24 * 60):
+        at = NOW + timedelta(minutes=minute)
+        if sharing.told_again([each for each in told if each > at - sharing.TOLD_WITHIN], at=at):
+            told.append(at)
+    assert [(at - NOW) // timedelta(minutes=1) for at in told] == [0, 10, 70, 430, 1440, 1510, 1870, 2230]
+
+
 def test_a_full_bucket_empties_a_quarter_of_an_hour_after_the_try_that_filled_it() -> None:
     assert accounts.again_at(None) is None
     assert accounts.again_at(NOW) == NOW + timedelta(minutes=15)

@@ -314,8 +314,8 @@ def test_a_restored_backup_lets_nobody_in_who_waited_then(
     assert fourth.send("/waiting").status_code == 410 and fourth.get("/shared").status_code == 404
 
 
-def test_few_wait_at_once_with_numbers_of_their_own_and_a_member_is_told_once_in_a_while(
-    cast: Family, house: House, clock: HandClock, full: str, browser_of: Browsers, monkeypatch: pytest.MonkeyPatch
+def test_few_wait_at_once_with_numbers_of_their_own(
+    house: House, full: str, browser_of: Browsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rules, "NUMBERS", range(10, 13))
     browsers = [browser_of() for _ in range(rules.NEW_PHONES_AT_ONCE)]
@@ -325,12 +325,57 @@ def test_few_wait_at_once_with_numbers_of_their_own_and_a_member_is_told_once_in
     one_too_many = browser_of().send(full)
     assert (one_too_many.status_code, one_too_many.headers["Retry-After"]) == (429, "600")
     assert "Rose" not in one_too_many.text and all_rows(house.database, without=SEEN) == before
-    assert told(house) == 1
-    clock.move(timedelta(minutes=11))
-    with house.database.writing() as session:
-        session.execute(sa.delete(NewPhone))
-    browser_of().send(full)
-    assert told(house) == 2
+
+
+def knock(browser_of: Browsers, link: str, network: str) -> LintingClient:
+    """A browser somewhere in the world begins to wait, or not."""
+    browser = browser_of()
+    browser.environ_base["REMOTE_ADDR"] = network
+    browser.send(link)
+    return browser
+
+
+def test_a_stranger_who_has_the_link_does_not_keep_rose_from_waiting(
+    house: House, clock: HandClock, full: str, browser_of: Browsers
+) -> None:
+    for _ in range(2 * rules.NEW_PHONES_AT_ONCE):
+        knock(browser_of, full, "203.0.113.5")
+        knock(browser_of, full, "2001:db8:0:1::1")
+        knock(browser_of, full, "2001:db8:0:1::2")
+    assert len(rows(house, NewPhone)) == 2 * rules.NEW_PHONES_AT_ONCE, "as many from one network, and IPv6 by /64"
+    rose = knock(browser_of, full, "198.51.100.7")
+    assert rose.get("/waiting").status_code == 200
+    assert not any("203.0.113.5" in repr(row) or "2001:db8" in repr(row) for row in all_rows(house.database).values())
+    for network in range(9):
+        knock(browser_of, full, f"192.0.2.{network}")
+    assert len(rows(house, NewPhone)) == rules.NEW_PHONES_IN_ALL
+    other = knock(browser_of, full, "198.51.100.8")
+    assert other.get("/waiting").status_code == 404, "all places are taken"
+    clock.move(rules.GIVES_WAY)
+    other.send(full)
+    assert other.get("/waiting").status_code == rose.get("/waiting").status_code == 200, "who came first made room"
+    assert len(rows(house, NewPhone)) == rules.NEW_PHONES_IN_ALL
+
+
+def test_who_has_got_a_yes_keeps_their_place(
+    house: House, clock: HandClock, anna: LintingClient, fourth: LintingClient, full: str, browser_of: Browsers
+) -> None:
+    anna.send(f"/new-phones/{phone_of(house).id}/let-in")
+    clock.move(rules.GIVES_WAY)
+    for _ in range(rules.NEW_PHONES_AT_ONCE + 1):
+        browser_of().send(full)
+    assert len(rows(house, NewPhone)) == rules.NEW_PHONES_AT_ONCE + 1
+    assert fourth.send("/waiting").location == "/shared"
+
+
+def test_a_member_is_told_once_in_a_while_and_less_and_less_often(
+    house: House, clock: HandClock, full: str, browser_of: Browsers
+) -> None:
+    """However often somebody knocks whom the link was passed on to, Anna sleeps."""
+    for _ in range(13):
+        browser_of().send(full)
+        clock.move(rules.TOLD_AGAIN)
+    assert told(house) == 3, "at once, after ten minutes, after an hour more"
 
 
 def test_bots_before_a_full_link_change_nothing(house: House, full: str, fourth: LintingClient, browser_of: Browsers) -> None:
@@ -419,6 +464,19 @@ def test_words_that_open_nothing_look_like_all_others_and_are_counted(
     clock.move(timedelta(minutes=16))
     for _ in range(2):
         assert browser_of().send(f"/c/{words}").location == "/waiting"
+
+
+def test_words_and_passwords_of_one_household_do_not_lock_each_other_out(
+    cast: Family, browser_of: Browsers, words: str, clock: HandClock
+) -> None:
+    assert [browser_of().send(f"/c/{draw()}").status_code for _ in range(31)][-1] == 429
+    assert browser_of().send("/sign-in", email=cast.email, password=PASSWORD).status_code == 303
+    clock.move(timedelta(minutes=16))
+    signed_in = [
+        browser_of().send("/sign-in", email=f"nobody{number}@example.org", password="wrong password") for number in range(31)
+    ]
+    assert signed_in[-1].status_code == 429
+    assert browser_of().send(f"/c/{words}").location == "/waiting"
 
 
 def test_what_can_not_be_on_a_card_is_told_so(browser_of: Browsers) -> None:

@@ -20,6 +20,7 @@ from app.ingest import service as ingest
 from app.mail.smtp import open_mail
 from app.models import Account, DeviceRow, Grant, Guest, Link, Notification
 from app.notifications import jobs as told
+from app.notifications import service as notifications
 from app.notifications.rules import ATTEMPTS
 from app.sharing import service as sharing
 from app.sharing.models import LinkKind, NewPhone
@@ -227,6 +228,15 @@ def test_at_most_one_mail_a_day_and_only_of_what_she_has_not_seen(
     assert [message["Subject"] for message in post.messages[1:]] == ["A new photo is waiting for you"]
 
 
+def test_a_worker_that_has_looked_for_news_too_and_comes_late_adds_no_second_mail(
+    cast: Family, house: House, digest: EmailMessage, clock: HandClock
+) -> None:
+    rose, open_ones = cast.people["Rose"].id, sa.select(Notification).where(Notification.sent_at.is_(None))
+    with house.database.writing() as session:
+        notifications.announce(session, guests=[rose], quiet=(0, 0), at=clock.now())
+        assert session.scalars(open_ones.where(Notification.guest_id == rose)).all() == []
+
+
 def test_an_album_that_is_given_to_her_later_is_news_too_but_not_one_with_a_link_of_its_own(
     cast: Family, house: House, post: Post, clock: HandClock, anna: LintingClient
 ) -> None:
@@ -281,6 +291,25 @@ def test_at_night_nobody_is_told_but_of_a_phone_that_waits(cast: Family, house: 
     assert [message["To"] for message in post.messages] == ["anna@example.org"]
     minute(house, clock, 7 * HOUR)
     assert sorted(message["To"] for message in post.messages) == ["anna@example.org", "anna@example.org", "rose@example.org"]
+
+
+@pytest.mark.parametrize("house", ["21-8"], indirect=True)
+def test_what_was_left_until_the_night_waits_for_the_morning(cast: Family, house: House, post: Post, clock: HandClock) -> None:
+    """The server was off, or the mail server away."""
+    write_to(cast, "Rose")
+    minute(house, clock)
+    evening = clock.now().astimezone().replace(hour=20, minute=40)
+    clock.move(evening - clock.now())
+    happens(cast, ActivityKind.NOTE_WRITTEN, album=cast.albums[BRITTANY].id)
+    adds(cast)
+    told.look_for_news(house)
+    clock.move(4 * MINUTE)
+    told.look_for_news(house)
+    post.messages.clear()
+    minute(house, clock, 6 * HOUR)
+    assert post.messages == []
+    minute(house, clock, 6 * HOUR)
+    assert sorted(message["To"] for message in post.messages) == ["anna@example.org", "rose@example.org"]
 
 
 def test_a_server_that_is_away_or_says_later_is_asked_again_and_not_for_ever(
@@ -427,20 +456,23 @@ def test_whoever_shared_is_told_else_the_owners_and_nobody_who_wants_no_mail(
     assert [message["To"] for message in post.messages] == ["anna@example.org"]
 
 
-def test_a_phone_that_waits_is_told_at_once_with_its_number(cast: Family, house: House, post: Post, clock: HandClock) -> None:
+@pytest.mark.parametrize(
+    ("numbers", "says"), [([7], "A new phone that shows the number 07 wants"), ([7, 8], "A new phone wants")]
+)
+def test_a_phone_that_waits_is_told_at_once_with_its_number_unless_several_wait(
+    cast: Family, house: House, post: Post, clock: HandClock, numbers: list[int], says: str
+) -> None:
     clock.move(DAY)
     happened = happens(cast, ActivityKind.NEW_PHONE_ASKS)
     with house.database.writing() as session:
-        link = cast.people["Rose"].link
-        at = clock.now()
-        session.add(
-            NewPhone(link_id=link, cookie_hash=b"x", number=7, label="iPhone", asked_at=at, expires_at=at + timedelta(minutes=10))
-        )
+        waits = {"link_id": cast.people["Rose"].link, "asked_from": "", "label": "iPhone", "asked_at": clock.now()}
+        for number in numbers:
+            session.add(NewPhone(**waits, cookie_hash=bytes([number]), number=number, expires_at=clock.now() + 10 * MINUTE))
         house.jobs.enqueue(session, told.TELL, happened, group=cast.owner.group)
     jobs: Any = house.jobs
     jobs.run_all(told.handlers(house) | dict.fromkeys(("prepare-photo", "remove-objects"), lambda _: None))
     (message,) = post.messages
-    assert message["Subject"] == "A new phone that shows the number 07 wants to open the link of \u2068Rose\u2069"
+    assert message["Subject"] == f"{says} to open the link of \u2068Rose\u2069"
     assert f"{HERE}/people/{cast.people['Rose'].id}" in links_of(message)
     minute(house, clock)
     assert len(post.messages) == 1

@@ -32,6 +32,7 @@ from app.instance import Instance, Keys, check_keys, parse_keys
 from app.jobs.executors import AtWork, alone, locks_for
 from app.media import service as media
 from app.media.models import PREPARED, Photo
+from app.notifications import service as notifications
 from app.ops import journal, rows
 from app.ops.backup.archive import Archive, BackupBroken
 from app.ops.backup.making import Progress
@@ -202,7 +203,7 @@ def _journal(settings: Settings, database: Database, deletions: Path | None) -> 
 def _bring_up_to_now(
     prepared: Database, archive: Archive, gone: list[journal.Line], keys: Keys, clock: Clock, *, keep_links: bool
 ) -> Restored:
-    """In the scratch database: end what is over, and undo what the journal says. Time only goes forward."""
+    """In the scratch database: end what is over, undo what the journal says, and leave nothing to tell. Time only goes forward."""
     made_at = datetime.fromisoformat(archive.manifest["made_at"])
     with prepared.writing() as session:
         instance = session.get(Instance, 1)
@@ -215,6 +216,7 @@ def _bring_up_to_now(
         sharing.end_what_is_over(session, at=at)
         nobodys = Passwords().hash(secrets.token_urlsafe(32))
         undone = journal.apply(session, gone, made_at=made_at, no_password=nobodys)
+        notifications.call_it_told(session, at=at)
         end_ways_in(session, at, keep_links=keep_links)
         media.count_again(session)
         session.execute(sa.update(Instance).values(latest=at, backed_up_at=made_at, exposed_at=None, **keys.checks()))
