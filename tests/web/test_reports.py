@@ -12,6 +12,7 @@ from app.errors import NotVisible, Refused
 from app.house import House
 from app.ingest import service as ingest
 from app.ingest.service import room_left
+from app.media.models import PhotoKind
 from app.models import Activity, Album, Guest, Photo, Report
 from app.reports import service as reports
 from app.sharing import service as sharing
@@ -135,6 +136,24 @@ def test_a_held_photo_is_hidden_from_everybody_and_comes_back(
     assert after["album"] == before["album"], "its counts are what they were"
     with house.database.writing() as session, pytest.raises(NotVisible):
         ingest.release(session, photo=photo, jobs=house.jobs, at=house.clock.now())
+
+
+@pytest.mark.parametrize("held", [0, 1])
+def test_of_a_live_photo_that_comes_back_only_the_still_is_shown(cast: Family, house: House, held: int) -> None:
+    still, film = cast.photos[BRITTANY][:2]
+    with house.database.writing() as session:
+        ingest.hold(session, photo=(still, film)[held], at=house.clock.now())
+        for each in (still, film):
+            session.get_one(Photo, each).pair = b"one pair"
+        row = session.get_one(Photo, film)
+        row.kind, row.duration = PhotoKind.VIDEO, 3000
+    with house.database.writing() as session:
+        ingest.release(session, photo=(still, film)[held], jobs=house.jobs, at=house.clock.now())
+    with house.database.reading() as session:
+        assert session.get(Photo, film) is None
+        kept = session.get_one(Photo, still)
+        assert (kept.state, "film" in kept.removed) == ("ready", True)
+        assert session.get_one(Album, kept.album_id).ready == len(cast.photos[BRITTANY]) - 1
 
 
 def test_nothing_that_a_held_photo_hangs_on_can_be_deleted(
