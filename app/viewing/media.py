@@ -93,8 +93,8 @@ class Seen:
 @dataclass(frozen=True)
 class Content:
     """What stands at an address: bytes of which any range can be sent, and a validator that is as strong as a hash of them. A range has at
-    most `longest` bytes; `until` as in `Seen`. `keep` is the photo that a guest's phone may keep for when there is no line; empty when
-    it may not, None for what no phone keeps."""
+    most `longest` bytes; `until` as in `Seen`. `keep` is the photo that a guest's phone may keep for when there is no line, and until
+    when (seconds since 1970); empty when it may not, None for what no phone keeps."""
 
     etag: str
     size: int
@@ -208,7 +208,7 @@ class PhotoBytes:
             name=seen.name,
             until=seen.until,
             longest=STRETCH,
-            keep=(seen.photo if seen.may_save else "")
+            keep=(f"{seen.photo} {seen.until.timestamp():.0f}" if seen.may_save and seen.until else "")
             if (claim.kind, claim.rendition) == ("device", RenditionName.SCREEN)
             else None,
             send=partial(self._send_one, claim, cookie, seen),

@@ -131,12 +131,28 @@ def test_after_a_week_without_contact_nothing_is_shown_and_nothing_left(rose: Pa
     assert rose.evaluate("(path) => fetch(path).then(() => true, () => false)", "/kept/" + "a" * 26) is False
 
 
+def test_what_was_shared_until_now_is_not_shown_any_more_also_without_a_line(rose: Page) -> None:
+    first, second = kept(rose)
+    rose.context.set_offline(True)
+    rose.evaluate(
+        """async ([photo, until]) => {
+            const cache = await caches.open("kept");
+            const found = await cache.match(photo, { ignoreSearch: true });
+            await cache.delete(photo, { ignoreSearch: true });
+            await cache.put(`${photo}?until=${until}`, found);
+        }""",
+        [first, int(time.time()) - 1],
+    )
+    without_a_line(rose)
+    assert (shown(rose), kept(rose)) == (1, [second])
+
+
 def test_a_hundred_photos_are_kept_and_no_more(rose: Page, family: Family) -> None:
     oldest = kept(rose)[0]
     rose.evaluate(
         """async () => {
             const cache = await caches.open("kept");
-            for (let number = 0; number < 98; number += 1) await cache.put(`/kept/more-${number}`, new Response("a photo"));
+            for (let number = 0; number < 98; number += 1) await cache.put(`/kept/more-${number}?until=9999999999`, new Response("one"));
         }"""
     )
     assert len(kept(rose)) == 100

@@ -1,7 +1,7 @@
 """What a guest's browser may keep for when there is no line: only what its people may save now, and only as long."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -91,8 +91,13 @@ def test_no_more_are_looked_up_than_are_kept(cast: Family, junes: LintingClient)
     assert may_keep(junes, *["a" * 26] * MOST, *cast.photos[BRITTANY]) == set()
 
 
-def test_only_the_screen_rendition_of_what_may_be_saved_says_that_it_may_be_kept(
-    cast: Family, june: Person, junes: LintingClient, rose: LintingClient, anna: LintingClient
+def june_until(house: House, june: Person) -> datetime:
+    with house.database.reading() as session:
+        return session.scalars(sa.select(Grant.expires_at).where(Grant.guest_id == june.id)).one()
+
+
+def test_only_the_screen_rendition_of_what_may_be_saved_says_that_it_may_be_kept_and_until_when(
+    cast: Family, house: House, june: Person, junes: LintingClient, rose: LintingClient, anna: LintingClient
 ) -> None:
     photo = cast.photos[BRITTANY][0]
 
@@ -101,7 +106,8 @@ def test_only_the_screen_rendition_of_what_may_be_saved_says_that_it_may_be_kept
         assert answer.status_code == 200
         return answer.headers.get("Kinfold-Keep")
 
-    assert says(junes, "screen", device=june.cookie) == photo
+    ends = june_until(house, june)
+    assert says(junes, "screen", device=june.cookie) == f"{photo} {ends.timestamp():.0f}"
     assert says(junes, "grid", device=june.cookie) is None
     assert says(junes, "full", device=june.cookie) is None
     assert says(junes, "full", save=True, device=june.cookie) is None
@@ -120,7 +126,7 @@ def test_a_browser_that_has_the_photo_is_told_anew_whether_it_may_be_kept(
         answer = junes.get(address, headers={"If-None-Match": etag})
         return answer.status_code, answer.headers.get("Kinfold-Keep")
 
-    assert again() == (304, photo)
+    assert again() == (304, f"{photo} {june_until(house, june).timestamp():.0f}")
     with house.database.writing() as session:
         grant = session.scalars(sa.select(Grant).where(Grant.guest_id == june.id)).one()
         sharing.set_saving(session, grant=grant, may_save=False, at=house.clock.now())

@@ -1,7 +1,8 @@
 // Stands between a guest's pages and the line: without a line it shows a calm page and the photos that were seen last. It also shows
 // what is pushed. /service-worker.js loads it, and says in STATIC where our static files are.
 //
-// No page is ever kept. A photo is, when its answer says so (Kinfold-Keep: its id); at every contact the server is asked which may stay.
+// No page is ever kept. A photo is, when its answer says so (Kinfold-Keep: its id, and in seconds until when it is shared); at every contact
+// the server is asked which may stay.
 
 const SHELL = "shell " + STATIC;
 const KEPT = "kept";
@@ -25,26 +26,35 @@ function idOf(request) {
   return new URL(request.url).pathname.slice(PHOTOS.length);
 }
 
+function over(request) {
+  return !(Number(new URL(request.url).searchParams.get("until")) * 1000 > Date.now());
+}
+
 function noteContact(cache) {
   return cache.put(CONTACT, new Response(String(Date.now())));
 }
 
-// The photos that may be shown now, the last seen at the end. None is left when the server has not been heard for too long.
+// The photos that may be shown now, the last seen at the end. None is left when the server has not been heard for too long, nor any that
+// was shared until now.
 async function kept() {
   const cache = await caches.open(KEPT);
   const contact = await cache.match(CONTACT);
   const age = contact ? Date.now() - Number(await contact.text()) : NaN;
-  if (age >= 0 && age < LONGEST) return (await cache.keys()).filter((each) => new URL(each.url).pathname.startsWith(PHOTOS));
-  await caches.delete(KEPT);
-  return [];
+  if (!(age >= 0 && age < LONGEST)) {
+    await caches.delete(KEPT);
+    return [];
+  }
+  const photos = (await cache.keys()).filter((each) => new URL(each.url).pathname.startsWith(PHOTOS));
+  for (const each of photos.filter(over)) await cache.delete(each);
+  return photos.filter((each) => !over(each));
 }
 
-async function keep(photo, answer) {
+async function keep(photo, until, answer) {
   await kept(); // what is too old goes first
   const cache = await caches.open(KEPT);
   if (!(await cache.match(CONTACT))) await noteContact(cache);
-  await cache.delete(PHOTOS + photo); // so that it stands at the end
-  await cache.put(PHOTOS + photo, new Response(await answer.blob()));
+  await cache.delete(PHOTOS + photo, { ignoreSearch: true }); // so that it stands at the end
+  await cache.put(PHOTOS + photo + "?until=" + until, new Response(await answer.blob()));
   const photos = await kept();
   for (const each of photos.slice(0, Math.max(0, photos.length - MOST))) await cache.delete(each);
 }
@@ -55,9 +65,9 @@ async function contact() {
   if (!held.length) return;
   const address = "/shared/kept?photos=" + held.map(idOf).join();
   const answer = await fetch(address, { headers: { Accept: "application/json" }, cache: "no-store" });
-  const over = answer.status === 404 || answer.status === 410;
-  if (!over && !answer.ok) return;
-  const may = over ? [] : (await answer.json()).photos;
+  const unknown = answer.status === 404 || answer.status === 410;
+  if (!unknown && !answer.ok) return;
+  const may = unknown ? [] : (await answer.json()).photos;
   await inTurn(async () => {
     if (!may.length) return caches.delete(KEPT);
     const cache = await caches.open(KEPT);
@@ -82,10 +92,11 @@ async function page(event) {
 
 async function photo(event) {
   const answer = await fetch(event.request);
-  const id = answer.ok && answer.headers.get("Kinfold-Keep");
-  if (id) {
+  const said = answer.ok && answer.headers.get("Kinfold-Keep");
+  if (said) {
+    const [id, until] = said.split(" ");
     const copy = answer.clone();
-    later(event, inTurn(() => keep(id, copy)));
+    later(event, inTurn(() => keep(id, until, copy)));
   }
   return answer;
 }
