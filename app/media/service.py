@@ -161,6 +161,12 @@ def awaiting(session: Session, *, album: str, size: int = PAGE) -> Sequence[Phot
     return session.scalars(waiting.order_by(Photo.number).limit(size)).all()
 
 
+def place_in_waiting(session: Session, photo: Photo) -> int:
+    """Where one of these stands among them, from 1."""
+    before = Photo.album_id == photo.album_id, Photo.state == PhotoState.AWAITING, Photo.number < photo.number
+    return int(session.scalar(sa.select(sa.func.count()).where(*before)) or 0) + 1
+
+
 def covers(session: Session, *, albums: Sequence[Album]) -> dict[str, Photo]:
     """The cover of each album that has one: the chosen photo, else the first. One statement, however many albums and photos."""
     ready = sa.select(Photo.id).where(Photo.album_id == Album.id, Photo.state == PhotoState.READY).limit(1).correlate(Album)

@@ -367,12 +367,15 @@ def _says_days(album: OpenAlbum, asks: Asks) -> bool:
 def _photo_facts(photo: Photo, album: OpenAlbum, asks: Asks, *, new_since: datetime | None = None) -> dict[str, Any]:
     """One photo with the way back and to its neighbours; all of them keep the cursor of the page they came from."""
     after = request.args.get("after")
-    beside, count = media.neighbours(session(), photo, new_since=new_since), media.count(session(), album=album.id).ready
+    beside, count = media.neighbours(session(), photo, new_since=new_since), media.count(session(), album=album.id)
+    place, of = beside.place, count.ready
+    if photo.state is PhotoState.AWAITING:  # one of those on the album's page that wait
+        place, of = media.place_in_waiting(session(), photo), count.awaiting
     previous, following = (
         None if each is None else _photo_address(asks, album.id, each, after) for each in (beside.previous, beside.following)
     )
     return {
-        "photo": tile(photo, album.key, asks, page=after, place=beside.place, count=count, dated=_says_days(album, asks)),
+        "photo": tile(photo, album.key, asks, page=after, place=place, count=of, dated=_says_days(album, asks)),
         "album": _about(album) | {"href": _turn(asks, album.id)},
         "previous": previous,
         "next": following,
