@@ -126,6 +126,9 @@ def examine(env: Mapping[str, str]) -> Iterator[Finding]:
         yield from _guarded("disk", lambda: _disks(settings))
         yield from _guarded("database", lambda: _look_at_database(settings))
         yield from _guarded("storage", lambda: _look_at_storage(settings))
+        if settings.check_command:
+            command = settings.check_command
+            yield from _guarded("check command", lambda: [try_check(command)])
     yield from _guarded("decoder", _look_at_decoder)
     yield from _guarded("films", _look_at_films)
     yield from _guarded("swap", lambda: [check_swap(_swaps())])
@@ -594,6 +597,23 @@ def check_films(made: bool, walls: Mapping[str, bool]) -> Finding:
     if not walls["seccomp"]:
         return _warning("films", "It prepares videos, but ffmpeg is without seccomp.", "Let containers and units allow it.")
     return _ok("films", "It prepares videos, with ffmpeg behind landlock and seccomp.")
+
+
+def try_check(command: str) -> Finding:
+    """Whether the program of `KINFOLD_CHECK_COMMAND` lets a harmless little picture pass, as every photo waits for its answer."""
+    from app.ingest.checking import Check, CheckFailed
+
+    try:
+        passes = Check(command).passes(samples()["jpeg"])
+    except CheckFailed as failed:
+        return _failure(
+            "check command", f"KINFOLD_CHECK_COMMAND {failed}.", "Mend it or unset it: until then no photo is shown to anybody."
+        )
+    if not passes:
+        return _failure(
+            "check command", "KINFOLD_CHECK_COMMAND holds a harmless picture.", "Mend it: it would hold every photo as evidence."
+        )
+    return _ok("check command", "KINFOLD_CHECK_COMMAND answers, and lets a harmless picture pass.")
 
 
 def check_formats(unread: list[str]) -> Finding:

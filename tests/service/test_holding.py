@@ -17,6 +17,7 @@ from app.house import House
 from app.ingest.checking import Check, CheckFailed
 from app.ingest.jobs import enqueue_forgotten_uploads
 from app.models import Activity, Photo, Report
+from app.ops.doctor import examine
 from tests.conftest import Family, found
 from tests.web.conftest import work
 
@@ -111,6 +112,16 @@ def test_a_check_sees_the_picture_and_nothing_else_and_answers_by_its_exit_code(
     body = "/usr/bin/env | /bin/grep -q KINFOLD && exit 3\n[ $(/usr/bin/head -c 3) = BAD ] && exit 10\nexit 0"
     check = Check(script(tmp_path, body))
     assert (check.passes(b"BAD picture"), check.passes(b"a good one"), check.passes(b"x" * 5_000_000)) == (False, True, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "word"),
+    [("exit 0", "ok", "answers"), ("exit 10", "failure", "holds a harmless picture"), ("exit 1", "failure", "ended with 1")],
+)
+def test_the_doctor_tries_it(tmp_path: Path, body: str, state: str, word: str) -> None:
+    env = {"KINFOLD_DATA": str(tmp_path / "data"), "KINFOLD_CHECK_COMMAND": script(tmp_path, body)}
+    (finding,) = (each for each in examine(env) if each.name == "check command")
+    assert finding.state == state and word in finding.says
 
 
 @pytest.mark.parametrize("body", ["exit 1", "exit 127", "kill -9 $$", "echo text > written"])
