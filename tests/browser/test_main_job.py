@@ -45,6 +45,10 @@ def test_anna_sets_up_sends_photos_and_shares_and_rose_looks_swipes_and_saves(se
     expect(board.get_by_role("listitem").filter(has_text="IMG_0003.jpg")).to_contain_text("damaged")
     expect(board).to_contain_text("Taken out of these photos")
     expect(photos(anna)).to_have_count(3)
+    expect(anna.get_by_role("button", name="Watch as a slideshow")).to_be_visible()
+    photos(anna).first.click()
+    expect(anna.get_by_role("dialog").get_by_role("button", name="Close")).to_be_visible()
+    anna.go_back()
 
     anna.reload()
     expect(photos(anna)).to_have_count(3)

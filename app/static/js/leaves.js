@@ -140,6 +140,8 @@ export default function leaves(box) {
     show.addEventListener("click", () => import("./slideshow.js").then((module) => module.default(box, show)));
   }
   if (!("IntersectionObserver" in window)) return;
+  const anew = Boolean(near); // the page has been renewed around new photos
+  if (anew) [near, far].forEach((each) => each.disconnect());
   near = new IntersectionObserver((seen) => {
     for (const { isIntersecting, target } of seen) {
       if (!isIntersecting) continue;
@@ -158,6 +160,7 @@ export default function leaves(box) {
     const link = box.querySelector('nav a[rel="' + end + '"]');
     known(link && link.parentNode, end);
   }
+  if (anew) return;
   let rest;
   addEventListener("scroll", () => {
     clearTimeout(rest);

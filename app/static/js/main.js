@@ -6,12 +6,13 @@ function load(name) {
 }
 
 function attach(root) {
-  for (const element of root.querySelectorAll("[data-module]")) {
+  const all = (selector) => Array.from(root.querySelectorAll(selector)).concat(root.matches && root.matches(selector) ? root : []);
+  for (const element of all("[data-module]")) {
     for (const name of element.dataset.module.split(" ")) {
       load(name).then((module) => module.default(element));
     }
   }
-  for (const element of root.querySelectorAll("[data-late]")) attachLate(element, element.dataset.late);
+  for (const element of all("[data-late]")) attachLate(element, element.dataset.late);
 }
 
 // data-late="name": the module is fetched by the first tap on a link inside, so that it costs nothing before.
