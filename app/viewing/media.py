@@ -8,7 +8,9 @@ opens nothing. What may be seen is asked of the database every time, so that wha
 """
 
 import hashlib
+import math
 import re
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +54,10 @@ STRETCH = 4 * 1024 * 1024
 piece by piece. A zip that is taken up again is sent to its end."""
 
 LOT = 8 * 1024 * 1024
-"""The same for a zip, where the question is about every photo that is in these bytes."""
+"""The same for a zip, where the question is about every photo that is in these bytes. It is asked anew before a photo when the last answer
+is older than `RECENT` seconds: whoever reads slowly gets no more than the one that is on its way."""
+
+RECENT = 0.5
 
 PIECE = 64 * 1024
 """Bytes of a zip's small files that are gathered before they are sent."""
@@ -281,22 +286,25 @@ class PhotoBytes:
     def _send_everything(
         self, claim: MediaClaim, cookie: bytes, photos: Sequence[Seen], layout: Layout, start: int, stop: int
     ) -> Generator[bytes, None, None]:
-        """An album's bytes, with access asked again before every lot, about all photos in it. When one of them is gone, the answer
-        breaks off there: its length is promised, and nothing else belongs in its place."""
+        """An album's bytes, with access asked again on the way. When a photo is gone, the answer breaks off: its length is promised, and
+        nothing else belongs in its place."""
         for lot in layout.lots(start, stop, LOT):
             yield from gathered(self._send_lot(claim, cookie, photos, lot), PIECE)
 
     def _send_lot(self, claim: MediaClaim, cookie: bytes, photos: Sequence[Seen], lot: Sequence[bytes | Part]) -> Iterator[bytes]:
-        files = [photos[part.file].photo for part in lot if isinstance(part, Part)]
-        still_seen = see_some(self._house, photos=files, kind=claim.kind, cookie=cookie)
-        if len(still_seen) < len(files):
-            raise NotVisible
-        storage = _opened(self._house, photos[0], still_seen)
-        for part in lot:
-            if isinstance(part, Part):
-                yield from storage.read(photos[part.file].object_name, part.start, part.stop)
-            else:
+        asked = -math.inf
+        for index, part in enumerate(lot):
+            if isinstance(part, bytes):
                 yield part
+                continue
+            if time.monotonic() - asked > RECENT:
+                asked = time.monotonic()
+                files = [photos[left.file].photo for left in lot[index:] if isinstance(left, Part)]
+                still_seen = see_some(self._house, photos=files, kind=claim.kind, cookie=cookie)
+                if len(still_seen) < len(files):
+                    raise NotVisible
+                storage = _opened(self._house, photos[0], still_seen)
+            yield from storage.read(photos[part.file].object_name, part.start, part.stop)
 
     def _caching(self, claim: MediaClaim, content: Content) -> list[tuple[str, str]]:
         if claim.save or claim.rendition in (RenditionName.FULL, RenditionName.PLAY, VOICE):

@@ -186,6 +186,23 @@ def test_it_breaks_off_where_a_photo_was_deleted(cast: Family, anna: LintingClie
         next(begun)
 
 
+def test_before_a_photo_access_is_asked_again_when_the_last_answer_is_old(
+    cast: Family, anna: LintingClient, june: LintingClient, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is for whoever reads slowly: a lot has many small photos."""
+    monkeypatch.setattr(photo_bytes, "WHOLE", 0)
+    monkeypatch.setattr(photo_bytes, "PIECE", 0)
+    monkeypatch.setattr(photo_bytes, "RECENT", 0)
+    pieces = iter(june.get(address).iter_encoded())
+    came = next(pieces) + next(pieces)
+    assert came.startswith(b"PK")
+    anna.send(f"/people/{cast.people['June'].id}/stop")
+    with pytest.raises(NotVisible):
+        for piece in pieces:
+            came += piece
+    assert came.count(b"PK\x03\x04") == 2, "the first photo, and no more than the name of the next"
+
+
 def test_inside_a_long_photo_access_is_asked_again(
     cast: Family, anna: LintingClient, june: LintingClient, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
