@@ -21,7 +21,7 @@ from tests.server import PROJECT, Browser, Server, wait_for
 pytestmark = pytest.mark.slow
 
 PASSPHRASE = {"KINFOLD_BACKUP_PASSPHRASE": "six ducks on a red boat"}
-ENDED = {"instance", "member_session", "one_time_address", "link", "device", "deletion", "removal", "grant"}
+ENDED = {"instance", "member_session", "one_time_address", "link", "device", "deletion", "removal", "grant", "notification"}
 
 
 @pytest.fixture
