@@ -26,7 +26,9 @@ from app.storage.port import (
     is_name,
 )
 
-PIECE = 16 * SEALED_CHUNK  # about 1 MiB, in whole chunks: what is sealed is then opened without being copied first
+# About 256 KiB, in whole chunks: what is sealed is then opened without being copied first. So much stays in the processor's cache, and its
+# memory is not given back and asked for again: with 1 MiB an album is sent a quarter slower.
+PIECE = 4 * SEALED_CHUNK
 
 
 class Local:
