@@ -24,7 +24,7 @@ def run(options: Options) -> Iterator[Line]:
     if (os.cpu_count() or 1) < WORKERS:
         print("    workers: skipped, this machine has one core")
         return
-    rounds, photos = (3, 24) if options.quick else (7, 48)
+    rounds, photos = (3, 24) if options.quick else (5, 96)
     with stage(KINFOLD_WORKERS=str(WORKERS)) as place:
         album = place.anna.album("Brittany 2026").id
         with place.serving() as server:
