@@ -15,6 +15,7 @@ from app.ingest.decoding import Decoder, DecoderMissing, NotDecoded
 from app.ingest.filming import Filming
 from app.ingest.voicing import MadeVoice, make_voice
 from app.jobs.port import Handler, Stopping, surely
+from app.media import service as media
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed, put
 from app.storage.sealed import Sealed, SealedKey
@@ -71,9 +72,7 @@ def handlers(house: House, decoder: Decoder, stop: threading.Event | None = None
             keep_promise(house, removal)
             return
         with house.database.reading() as session:  # it can be heard all the same when only the answer to our commit was lost
-            needed = service.is_heard(session, object_name=name)
-        if not needed:
-            house.storage.delete(name)
+            house.storage.delete(*media.unclaimed(session, objects=[name]))
 
     return {PREPARE_VOICE: prepare_voice}
 

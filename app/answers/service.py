@@ -242,11 +242,6 @@ def make_heard(
     return promise_removal(session, names=[waiting.object_name], at=at)[0]
 
 
-def is_heard(session: Session, *, object_name: str) -> bool:
-    """Whether this object is a voice that can be heard."""
-    return session.scalar(sa.select(sa.exists().where(Voice.object_name == object_name))) is True
-
-
 def refuse_voice(session: Session, *, waiting: WaitingVoice, at: datetime) -> None:
     """This recording can't be heard; it is destroyed, and whoever made it is told."""
     row = _still_waiting(session, waiting)

@@ -23,6 +23,7 @@ from app.ingest.decoding import Decoded, Decoder, DecoderKilled, DecoderMissing,
 from app.ingest.filming import Filming
 from app.ingest.service import PREPARE_FILM, PREPARE_PHOTO, Taken, Written
 from app.jobs.port import ASK_AGAIN, Handler, Stopping, surely
+from app.media import service as media
 from app.media.models import RenditionName
 from app.security.sealing import SealBroken
 from app.storage.port import ObjectMissing, StorageFailed, put
@@ -147,7 +148,7 @@ def handlers(
         elif written:
             names = [each.object_name for each in written]
             with house.database.reading() as session:  # it is shown all the same when only the answer to our commit was lost
-                house.storage.delete(*service.unneeded(session, objects=names))
+                house.storage.delete(*media.unclaimed(session, objects=names))
 
     def write_down(waiting: Taken, write: Callable[[Session], T]) -> T:
         return surely(house.database, write, subject=waiting.photo, stop=stop)

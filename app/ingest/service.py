@@ -446,11 +446,6 @@ def take_back(session: Session, *, album: OpenAlbum, photo: str, guests: Sequenc
     destroy_photos(session, album=album.id, photos=[photo], jobs=jobs, at=at)
 
 
-def unneeded(session: Session, *, objects: Sequence[str]) -> set[str]:
-    """Those of the objects that were written for a photo which are no part of it."""
-    return {*objects}.difference(session.scalars(sa.select(Rendition.object_name).where(Rendition.object_name.in_(objects))))
-
-
 def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: datetime) -> None:
     """Say that a photo can't be shown; its file is destroyed, or kept a week behind "Try again" when that could help."""
     found = _still_waiting(session, waiting)
@@ -461,14 +456,9 @@ def refuse(session: Session, *, waiting: Taken, reason: str, jobs: Jobs, at: dat
 def hide(session: Session, *, photo: str, at: datetime) -> None:
     """Show a photo to nobody any more, because a file of it can't be trusted. Its files stay until a member dismisses it; one that is held
     is hidden already, and stays evidence."""
-    album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
-    if album is None:
-        return
-    lock_album(session, album=album)
-    row = session.get(Photo, photo, with_for_update=True)
+    row = _lock_photo(session, photo)
     if row is not None and row.state in FOR_MEMBERS:
-        if row.state is PhotoState.READY:
-            count_ready(session, album=album, photos=-1, stored=-row.stored)
+        _no_longer_shown(session, row)
         row.state, row.reason, row.changed_at = PhotoState.REFUSED, "hidden", at
 
 
@@ -476,12 +466,13 @@ def hold(session: Session, *, photo: str, at: datetime) -> None:
     """Hide a photo from everybody and keep it, sealed as it is, as evidence: it can't be deleted, nor what it hangs on (see `evidence.py`).
     Once more is no error. Raises `NotVisible` when there is none, `Refused` for one that nobody sees anyway and that has no renditions."""
     row = _lock_photo(session, photo)
+    if row is None:
+        raise NotVisible
     if row.state is PhotoState.HELD:
         return
     if row.state not in PREPARED:
         raise Refused("not-prepared")
-    if row.state is PhotoState.READY:
-        count_ready(session, album=row.album_id, photos=-1, stored=-row.stored)
+    _no_longer_shown(session, row)
     _hold(session, row, at=at)
     about = {"album": row.album_id, "photo": row.id}
     activity.record_guest(session, ActivityKind.PHOTO_HELD, group=row.group_id, guest=None, at=at, **about)
@@ -491,7 +482,7 @@ def release(session: Session, *, photo: str, jobs: Jobs, at: datetime) -> None:
     """Show a photo again that was held; one that a guest added and nobody has seen yet waits for a member's yes. Raises `NotVisible` for
     one that is not held."""
     row = _lock_photo(session, photo)
-    if row.state is not PhotoState.HELD:
+    if row is None or row.state is not PhotoState.HELD:
         raise NotVisible
     if row.guest_id is not None and row.shown_at is None:
         row.state, row.changed_at = PhotoState.AWAITING, at
@@ -557,12 +548,19 @@ def _hold(session: Session, photo: Photo, *, at: datetime) -> None:
     activity.record_deletion(session, DeletionKind.PHOTO_HELD, photo.id, at=at)
 
 
-def _lock_photo(session: Session, photo: str) -> Photo:
+def _no_longer_shown(session: Session, photo: Photo) -> None:
+    """The album counts it no more if it did; for a caller who has locked that and changes the photo's state."""
+    if photo.state is PhotoState.READY:
+        count_ready(session, album=photo.album_id, photos=-1, stored=-photo.stored)
+
+
+def _lock_photo(session: Session, photo: str) -> Photo | None:
+    """A photo with its album locked, so that its state can be changed; None when it is gone."""
     album = session.scalar(sa.select(Photo.album_id).where(Photo.id == photo))
     if album is None:
-        raise NotVisible
+        return None
     lock_album(session, album=album)
-    return session.get_one(Photo, photo, with_for_update=True)
+    return session.get(Photo, photo, with_for_update=True)
 
 
 def _receipt(photo: Photo, name: str, *, duplicate: bool) -> Receipt:

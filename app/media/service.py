@@ -31,6 +31,9 @@ _ORDER = (Photo.taken_at, Photo.number)
 
 # The room of this table is above this one; what points at photos and people is known here by name only.
 _VOICE = sa.table("voice", sa.column("photo_id"), sa.column("guest_id"), sa.column("object_name"))
+_OBJECTS: tuple[Any, ...] = (Rendition.object_name, Upload.object_name, IncomingPart.object_name, _VOICE.c.object_name)
+"""Every column that names an object in storage."""
+
 _NOT_SUMMED = (Rendition.name == sa.literal_column("'full'"), Rendition.crc32.is_(None))
 """Written out, so that SQLite sees that the index of nothing but these fits."""
 
@@ -263,8 +266,12 @@ def end_incoming(session: Session, *which: sa.ColumnElement[bool], at: datetime)
 
 def claimed_objects(session: Session) -> set[str]:
     """The names of all objects that a row points to. Whatever else lies in storage was left behind."""
-    names = (Rendition.object_name, Upload.object_name, IncomingPart.object_name, _VOICE.c.object_name)
-    return {name for column in names for name in session.scalars(sa.select(column).where(column.is_not(None))) if name}
+    return {name for column in _OBJECTS for name in session.scalars(sa.select(column).where(column.is_not(None))) if name}
+
+
+def unclaimed(session: Session, *, objects: Sequence[str]) -> set[str]:
+    """Those of these objects that no row points to."""
+    return {*objects}.difference(*(session.scalars(sa.select(column).where(column.in_(objects))) for column in _OBJECTS))
 
 
 def drop_voices(session: Session, *, guests: Sequence[str], at: datetime) -> None:

@@ -61,6 +61,11 @@ def house(make_house: Callable[..., House], server: tuple[Post, int], request: p
     return replace(made, mail=open_mail(made.settings))
 
 
+def today_at(clock: HandClock, hour: int, minute: int) -> None:
+    """It is this time of the family's day now."""
+    clock.move(clock.now().astimezone().replace(hour=hour, minute=minute) - clock.now())
+
+
 def minute(house: House, clock: HandClock, later: timedelta = MINUTE) -> None:
     """Time passes; then the sweep looks, and a worker does what it asks for."""
     clock.move(later)
@@ -278,8 +283,7 @@ def test_the_red_button_ends_links_in_mails(
 def test_at_night_nobody_is_told_but_of_a_phone_that_waits(cast: Family, house: House, post: Post, clock: HandClock) -> None:
     write_to(cast, "Rose")
     minute(house, clock)
-    evening = clock.now().astimezone().replace(hour=22, minute=30)
-    clock.move(evening - clock.now())
+    today_at(clock, 22, 30)
     post.messages.clear()
     adds(cast)
     happens(cast, ActivityKind.NOTE_WRITTEN, album=cast.albums[BRITTANY].id)
@@ -298,8 +302,7 @@ def test_what_was_left_until_the_night_waits_for_the_morning(cast: Family, house
     """The server was off, or the mail server away."""
     write_to(cast, "Rose")
     minute(house, clock)
-    evening = clock.now().astimezone().replace(hour=20, minute=40)
-    clock.move(evening - clock.now())
+    today_at(clock, 20, 40)
     happens(cast, ActivityKind.NOTE_WRITTEN, album=cast.albums[BRITTANY].id)
     adds(cast)
     told.look_for_news(house)
