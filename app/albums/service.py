@@ -148,7 +148,7 @@ def choose_cover(session: Session, *, album: OpenAlbum, photo: str) -> None:
 
 def what_deleting_destroys(session: Session, *, album: OpenAlbum, at: datetime) -> Losing:
     """To tell a member before they type the title."""
-    known = _PHOTO.c.album_id == album.id, _PHOTO.c.state != HELD
+    known = _PHOTO.c.album_id == album.id, _PHOTO.c.state.not_in((HELD, "refused"))
     photos = session.scalars(sa.select(sa.func.count()).select_from(_PHOTO).where(*known)).one()
     people = session.scalars(
         sa.select(sa.func.count(_GRANT.c.guest_id.distinct())).where(

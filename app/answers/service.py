@@ -81,6 +81,11 @@ def for_guest(session: Session, *, shared: SharedAlbum, photo: str) -> Answers:
     return _answers(session, [photo], shared.album.key, mine=mine, others=others).get(photo, Answers())
 
 
+def liked(session: Session, *, guest: str, photos: Sequence[str]) -> Collection[str]:
+    """Which of these photos a guest has given a heart."""
+    return set(session.scalars(sa.select(Heart.photo_id).where(Heart.guest_id == guest, Heart.photo_id.in_(photos))))
+
+
 def for_members(session: Session, *, photos: Sequence[str], key: AlbumKey) -> dict[str, Answers]:
     """Everything that was said about these photos of one album."""
     return _answers(session, photos, key, mine=None, others=True)

@@ -35,7 +35,7 @@ from app.media.models import (
     RenditionName,
     Upload,
 )
-from app.media.service import UNFINISHED, count_ready, destroy_photos, end_incoming, saved_name
+from app.media.service import UNFINISHED, bytes_of_voices, count_ready, destroy_photos, end_incoming, saved_name
 from app.security.sealing import AlbumKey, MasterKey
 from app.security.viewer import Member
 from app.storage.sealed import SealedKey
@@ -128,7 +128,8 @@ def room_left(session: Session, *, group: str, quota: int) -> int:
     others = sa.select(sa.func.sum(Photo.stored)).where(*uncounted).scalar_subquery()
     open_ones = Incoming.group_id == group, Incoming.photo_id.is_(None)
     arriving = sa.select(sa.func.sum(Incoming.size)).where(*open_ones).scalar_subquery()
-    own, *used = session.execute(sa.select(Group.quota, ready, others, arriving).where(Group.id == group)).one()
+    voices = bytes_of_voices(group=group)
+    own, *used = session.execute(sa.select(Group.quota, ready, others, arriving, voices).where(Group.id == group)).one()
     return max(0, (quota if own is None else own) - sum(int(each or 0) for each in used))
 
 

@@ -30,7 +30,7 @@ UNFINISHED = (PhotoState.RECEIVED, PhotoState.AWAITING, PhotoState.REFUSED)
 _ORDER = (Photo.taken_at, Photo.number)
 
 # The room of this table is above this one; what points at photos and people is known here by name only.
-_VOICE = sa.table("voice", sa.column("photo_id"), sa.column("guest_id"), sa.column("object_name"))
+_VOICE = sa.table("voice", sa.column("photo_id"), sa.column("guest_id"), sa.column("object_name"), sa.column("size"))
 _OBJECTS: tuple[Any, ...] = (Rendition.object_name, Upload.object_name, IncomingPart.object_name, _VOICE.c.object_name)
 """Every column that names an object in storage."""
 
@@ -281,6 +281,12 @@ def drop_voices(session: Session, *, guests: Sequence[str], at: datetime) -> Non
 
 
 ENDINGS = {"image/png": ("photo", "png"), "video/mp4": ("video", "mp4")}
+
+
+def bytes_of_voices(*, group: str) -> sa.ScalarSelect[int | None]:
+    """What everything takes that was said about a group's photos, as a part of a question."""
+    said = sa.select(sa.func.sum(_VOICE.c.size)).join(Photo, Photo.id == _VOICE.c.photo_id)
+    return said.where(Photo.group_id == group).scalar_subquery()
 
 
 def saved_name(number: int, mime: str) -> str:

@@ -545,6 +545,7 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
         guest=guest,
         asks=asking.open_asks(session(), member(), master=house().master, guest=guest.id),
         phones=asking.waiting_phones(session(), member(), at=at, guest=guest.id),
+        let_in=asking.waiting_phones(session(), member(), at=at, guest=guest.id, let_in=True),
         needs_link=bool(given and sent) and not any(state in (LinkState.LIVE, LinkState.FULL) for state in sent),
         forgotten=service.forgotten_at(guest, [grant for grant, _, _ in grants]),
         grants=[

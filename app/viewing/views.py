@@ -21,6 +21,7 @@ from app.albums import service as albums
 from app.albums.forms import AlbumForm
 from app.albums.service import OpenAlbum
 from app.answers import seen as looking
+from app.answers import service as answers
 from app.answers import views as answers_pages
 from app.ingest import service as ingest
 from app.ingest import views as ingest_pages
@@ -207,7 +208,8 @@ def shared() -> str:
 @allow(Action.SEE_SHARED)
 def shared_album(album: str) -> Response:
     seen, new_since = _look_at_shared(album)
-    page, counts = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save, new_since=new_since)
+    liker = seen.guests[0] if len(seen.guests) == 1 else None
+    page, counts = _photo_page(seen.album, Asks.DEVICE, save=seen.may_save, new_since=new_since, liker=liker)
     if page is None:
         return redirect(url_for(".shared_album", album=album), 302)
     return make_response(
@@ -308,10 +310,10 @@ def _noon(day: date) -> datetime:
 
 
 def _photo_page(
-    album: OpenAlbum, asks: Asks, *, save: bool = False, new_since: datetime | None = None
+    album: OpenAlbum, asks: Asks, *, save: bool = False, new_since: datetime | None = None, liker: str | None = None
 ) -> tuple[dict[str, Any] | None, media.Counts]:
-    """The page of an album that the address asks for, and the album's counts. No page at all when its cursor is gone: then the
-    album is shown from its beginning."""
+    """The page of an album that the address asks for, and the album's counts; `liker` is the guest who gives hearts from it. No page at all
+    when its cursor is gone: then the album is shown from its beginning."""
     after, before = request.args.get("after") or None, request.args.get("before") or None
     found = media.photo_page(session(), album=album.id, after=after, before=before, new_since=new_since)
     counts = media.count(session(), album=album.id)
@@ -329,6 +331,8 @@ def _photo_page(
         "new_since": new_since if dated and new_since and local(new_since).date() != local(house().clock.now()).date() else None,
         "count": counts.ready,
         "videos": counts.videos,
+        "liker": liker,
+        "liked": answers.liked(session(), guest=liker, photos=[photo.id for photo in found.photos]) if liker else (),
         "removed": sorted({kind for photo in found.photos for kind in photo.removed}),
         "earlier": _turn(asks, album.id, before=found.photos[0].id) if found.previous else None,
         "later": _turn(asks, album.id, after=found.photos[-1].id) if found.following else None,

@@ -34,7 +34,7 @@ def install(app: Flask) -> None:
     answers: dict[type[Exception] | int, Callable[[Any], Response]] = {
         NotVisible: _not_found,
         NotFound: _not_found,
-        LinkEnded: lambda _: _answer("link_ended", 410),
+        LinkEnded: lambda _: _answer("link_ended", 410, back=_page_in_another_language()),
         AlbumClosed: _closed,
         Refused: lambda error: _answer("bad_request", 400, reason=error.reason, facts=error.facts),
         TooLarge: lambda error: _answer("too_large", 413, reason=error.reason, facts=error.facts),
@@ -87,7 +87,8 @@ def _not_found(_error: Exception) -> Response:
 
 def _closed(error: AlbumClosed) -> Response:
     """Time ran out: a known device is told whom to ask, and to drop the pictures that it has kept."""
-    response = _answer("closed", 410, sender=error.sender, album=error.album, more_time=error.more_time)
+    back = _page_in_another_language()
+    response = _answer("closed", 410, sender=error.sender, album=error.album, more_time=error.more_time, back=back)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
@@ -103,6 +104,11 @@ def _page_of_form() -> str:
                 return path
         path = path.rpartition("/")[0]
     return "/"
+
+
+def _page_in_another_language() -> str:
+    """Where somebody goes on who chooses another language on an error page; empty where that is the page itself."""
+    return "" if request.method in ("GET", "HEAD") else _page_of_form()
 
 
 def _too_often(error: TooOften) -> Response:

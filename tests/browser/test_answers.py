@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
 from app.albums import service as albums
+from app.answers.models import Heart
 from tests.browser import pictures
-from tests.browser.conftest import SCRIPTS_READY, Phone, album_address, payloads, photos
+from tests.browser.conftest import SCRIPTS_READY, Phone, album_address, end_by_date, payloads, photos
 from tests.browser.server import Instance
 from tests.browser.test_pages import assert_targets_are_large, look_over
 from tests.conftest import Family
@@ -174,15 +176,75 @@ def _read_on_its_photo(page: Page) -> None:
     expect(page.get_by_text("The lighthouse")).to_be_visible()
 
 
+def test_a_heart_full_screen_takes_one_tap_and_can_be_taken_back(phone: Phone, family: Family, spoken_of: str) -> None:
+    rose = phone(device=family.people["Rose"].cookie, viewport={"width": 360, "height": 740})
+    rose.goto(spoken_of.rpartition("/")[0])
+    photos(rose).first.click()
+    heart = rose.get_by_role("dialog").get_by_role("button", name="I like this")
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    look_over(rose, guest=True)
+    wait_for(lambda: hearts(family) == 1, "it has arrived")
+    rose.reload()
+    expect(rose.get_by_role("button", name="I like this")).to_have_attribute("aria-pressed", "true")
+    rose.go_back()
+    photos(rose).first.click()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    rose.route("**/heart", lambda route: route.abort("connectionreset"))
+    heart.click()
+    expect(rose.get_by_role("dialog").get_by_role("status")).to_contain_text("This did not arrive.")
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    rose.unroute("**/heart")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    wait_for(lambda: hearts(family) == 0, "it is taken back")
+
+
+def test_a_heart_after_the_end_leads_to_the_page_that_says_so(phone: Phone, family: Family, spoken_of: str) -> None:
+    rose = phone(device=family.people["Rose"].cookie)
+    rose.goto(spoken_of.rpartition("/")[0])
+    photos(rose).first.click()
+    heart = rose.get_by_role("dialog").get_by_role("button", name="I like this")
+    expect(heart).to_be_visible()
+    end_by_date(family, "Rose")
+    heart.click()
+    expect(rose.get_by_role("heading", name="This album is closed")).to_be_visible()
+    assert hearts(family) == 0
+
+
+def hearts(family: Family) -> int:
+    with family.house.database.reading() as session:
+        return len(session.scalars(sa.select(Heart.photo_id).where(Heart.guest_id == family.people["Rose"].id)).all())
+
+
+def test_what_is_being_prepared_is_heard_without_loading_the_page_again(phone: Phone, family: Family, spoken_of: str) -> None:
+    rose = phone(device=family.people["Rose"].cookie)
+    rose.context.grant_permissions(["microphone"])
+    rose.goto(spoken_of)
+    rose.evaluate(SCRIPTS_READY)
+    rose.evaluate("window.stays = true")
+    speak = rose.get_by_role("button", name="Hold and speak")
+    speak.focus()
+    speak.press("Enter")
+    expect(speak).to_have_attribute("aria-pressed", "true")
+    rose.wait_for_timeout(900)
+    speak.press("Enter")
+    expect(rose.get_by_text("Your voice is being prepared.")).to_be_visible()
+    rose.get_by_label("Write a few words").fill("The light")
+    expect(rose.locator("audio")).to_have_count(1, timeout=20_000)
+    expect(rose.get_by_label("Write a few words")).to_have_value("The light")
+    assert rose.evaluate("window.stays")
+
+
 def test_a_photo_full_screen_leads_to_hearts_and_notes_and_back(phone: Phone, family: Family, spoken_of: str) -> None:
     rose = phone(device=family.people["Rose"].cookie, viewport={"width": 360, "height": 740})
     album = spoken_of.rpartition("/")[0]
     rose.goto(album)
     photos(rose).first.click()
     opened = rose.get_by_role("dialog")
-    opened.get_by_role("link", name="Heart or note").click()
-    rose.get_by_role("button", name="I like this").click()
-    expect(rose.get_by_role("button", name="I like this")).to_have_attribute("aria-pressed", "true")
+    opened.get_by_role("link", name="Write").click()
+    expect(rose.get_by_label("Write a few words")).to_be_visible()
     assert rose.url.endswith(spoken_of)
     rose.go_back()
     expect(photos(rose)).to_have_count(1)

@@ -14,6 +14,7 @@ from app.answers import jobs as answers_jobs
 from app.answers import service
 from app.answers.models import Voice, VoiceState
 from app.house import House
+from app.ingest import service as ingest
 from app.ingest import voicing
 from app.ingest.decoding import Decoder, NotDecoded
 from app.ingest.filming import Filming
@@ -144,7 +145,11 @@ def test_the_proof_lets_nothing_through_but_our_own_frames() -> None:
         assert not is_clean(dirty)
 
 
-def test_a_voice_is_prepared_sealed_and_its_recording_destroyed(cast: Family, house: House, decoder: Decoder) -> None:
+def test_a_voice_is_prepared_sealed_and_its_recording_destroyed(
+    cast: Family, marcs: Family, house: House, decoder: Decoder
+) -> None:
+    with house.database.reading() as session:
+        room, alone = (ingest.room_left(session, group=group, quota=10**9) for group in (cast.owner.group, marcs.owner.group))
     voice = say(cast, recording())
     before = row(house, voice)
     assert work(house, decoder).failures == []
@@ -153,6 +158,9 @@ def test_a_voice_is_prepared_sealed_and_its_recording_destroyed(cast: Family, ho
     assert after.duration == pytest.approx(1000, abs=120) and after.object_name != before.object_name
     stored = {stored.name for stored in house.storage.list("albums/")}
     assert after.object_name in stored and before.object_name not in stored
+    with house.database.reading() as session:
+        left = [ingest.room_left(session, group=group, quota=10**9) for group in (cast.owner.group, marcs.owner.group)]
+    assert left == [room - after.size, alone], "what is said takes room of the family's, and of nobody else's"
     sealed = b"".join(house.storage.read(str(after.object_name)))
     assert HEADER not in sealed[:200]
     with house.database.reading() as session:

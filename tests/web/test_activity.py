@@ -104,7 +104,7 @@ def test_what_anna_and_ben_do_is_told_in_plain_words(smiths: Family, browser_of:
         "Anna made a link for Rose",
         f"Anna gave Rose more time for {BRITTANY}",
         f"Anna shared {BRITTANY} with Rose",
-        f"Anna changed the words of {BRITTANY}",
+        f"Anna changed the album {BRITTANY}",
         f"Anna made the album {BRITTANY}",
         "Anna set up these albums",
     ]

@@ -150,7 +150,7 @@ def test_an_album_page_asks_the_same_few_things_however_much_there_is(
         browser.get(address)
         with statements(smiths.house) as asked:
             assert browser.get(address).status_code == 200
-        assert len(asked) <= 6, "\n".join(asked)
+        assert len(asked) <= 7, "\n".join(asked)
         return len(asked)
 
     first = [cost(anna, f"/albums/{album}")], [cost(rose, f"/shared/{album}")]

@@ -85,14 +85,17 @@ def test_a_heart_is_given_with_one_tap_and_taken_back_with_the_next(
     assert rows(house, Heart) == [(guest, photo)]
     assert 'aria-pressed="true"' in rose.get(at).text
     assert "Rose" in anna.get(f"/photos/{photo}").text
+    album = at.rpartition("/")[0]
+    assert rose.get(album).text.count('data-liked="y"') == 1 and f'data-guest="{guest}"' in rose.get(album).text
     rose.send(f"{at}/heart", given="n")
     assert rows(house, Heart) == []
-    assert 'aria-pressed="false"' in rose.get(at).text
+    assert 'aria-pressed="false"' in rose.get(at).text and "data-liked" not in rose.get(album).text
 
 
 def test_on_a_shared_tablet_each_heart_has_a_name(cast: Family, house: House, tablet: LintingClient, at: str, photo: str) -> None:
     page = tablet.get(at).text
     assert "Who are you?" in page and "<bdi>Rose</bdi> likes this" in page and "<bdi>June</bdi> likes this" in page
+    assert "data-guest" not in tablet.get(at.rpartition("/")[0]).text, "full screen it is not clear whose heart it would be"
     assert tablet.send(f"{at}/heart", given="y").status_code == 400  # whose?
     assert tablet.send(f"{at}/heart", given="y", guest=cast.people["Jim"].id).status_code == 400
     assert rows(house, Heart) == []

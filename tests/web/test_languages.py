@@ -1,5 +1,7 @@
 """Which language a page speaks, and that dates, numbers and names fit into it."""
 
+from collections.abc import Callable
+
 import pytest
 
 from app.house import House
@@ -7,6 +9,7 @@ from app.sharing.models import Guest
 from app.web.i18n import LANGUAGES
 from tests.conftest import Family
 from tests.lint import LintingClient
+from tests.web.conftest import BRITTANY
 
 
 def speaks(page: str) -> str:
@@ -41,6 +44,19 @@ def test_a_guest_reads_the_language_that_a_member_set_until_they_choose_another(
     chosen = rose.send("/language", language="tr", back="/shared")
     assert (chosen.status_code, chosen.location) == (303, "/shared")
     assert speaks(rose.get("/shared").text) == "tr"
+
+
+def test_who_stands_before_a_door_can_choose_a_language_there(
+    cast: Family, stranger: LintingClient, browser_of: Callable[..., LintingClient], brittany: str
+) -> None:
+    egon = browser_of(device=cast.people["Egon"].cookie)
+    photo = f"/shared/{brittany}/{cast.photos[BRITTANY][0]}"
+    links = [f"/i/{cast.people[name].token}" for name in ("Rose", "Egon")]
+    for browser, pages in ((stranger, [*links, "/c/"]), (egon, ["/shared", photo])):
+        for page in pages:
+            assert f'name="back" value="{page}"' in browser.get(page).text
+    posted = egon.send(f"{photo}/heart", given="y")
+    assert posted.status_code == 410 and f'name="back" value="{photo}"' in posted.text, "on in another language: with a GET"
 
 
 @pytest.mark.parametrize("back", ["//evil.example", "https://evil.example/", "/\\evil", "javascript:x", "", "/a\r\nX: y"])

@@ -6,6 +6,7 @@ import fresh from "./fresh.js";
 import seen from "./seen.js";
 import { at, find } from "./leaves.js";
 
+const FOOT = 90; // pixels below a video for what lies over photos there: its own controls stay in reach
 const CONTROLS = 80; // pixels at the bottom of a video that are its own
 
 const sheet = new Promise((resolve, reject) => {
@@ -60,6 +61,7 @@ function open(photos, opened) {
     counter: true,
     zoom: false,
     wheelToZoom: true,
+    paddingFn: (_, { type }) => ({ bottom: type === "film" ? FOOT : 0 }),
     bgOpacity: 1,
     errorMsg: words.gone,
     closeTitle: words.close,
@@ -97,7 +99,7 @@ function open(photos, opened) {
   });
 
   pswp.on("uiRegister", () => {
-    if (words.answer) answering(pswp, current, words.answer);
+    answering(pswp, current, words);
     pswp.ui.registerElement({
       name: "save", tagName: "a", className: "word", order: 8, isButton: true, html: word(words.saveWord), title: words.saveWord,
       onInit: (button) => pswp.on("change", () => {
@@ -105,14 +107,6 @@ function open(photos, opened) {
         button.hidden = !(link && link.dataset.save);
         if (!button.hidden) button.href = link.dataset.save;
       }),
-    });
-    pswp.ui.registerElement({
-      name: "words", className: "pswp-words", order: 9, appendTo: "root",
-      onInit: (line) => {
-        line.dir = "auto";
-        line.setAttribute("role", "status");
-        pswp.on("change", () => { line.textContent = (current() && current().dataset.caption) || ""; });
-      },
     });
   });
   pswp.addFilter("uiElement", (element, data) => {

@@ -34,6 +34,13 @@ addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
 
+// A photo full screen has an address of its own. Who loads it anew and goes back, or goes back and forward, comes to an address whose page
+// this is not, and the browser leaves this one standing.
+const page = location.pathname;
+addEventListener("popstate", () => {
+  if (location.pathname !== page) location.reload();
+});
+
 // The addresses of photos end after a while. Whoever scrolls on in a page that was open for long gets a fresh one.
 document.addEventListener("error", (event) => {
   if (event.target.matches("main img") && performance.now() > 60000) load("fresh").then((module) => module.default());
