@@ -17,11 +17,13 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 
 from app.jobs.engine import EngineJobs
 from app.media import service as media
+from app.notifications.push import make_key
 from app.security.permissions import Asks
 from app.sharing import service as sharing
 from app.web.viewer import cookie_name
 from tests.browser.server import Instance, serving, serving_https
 from tests.conftest import PASSWORD, Family, found
+from tests.mail import mail_server
 from tests.server import wait_for
 
 CHROMIUM = "/usr/bin/chromium"
@@ -70,8 +72,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
 
 @pytest.fixture(scope="session")
 def secure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    with serving_https(tmp_path_factory.mktemp("secure")) as running:
-        yield running
+    """Behind https, with mail and push set up."""
+    with mail_server() as (_, port):
+        mail = {"KINFOLD_SMTP_URL": f"smtp://127.0.0.1:{port}", "KINFOLD_MAIL_FROM": "kinfold@example.org"}
+        with serving_https(tmp_path_factory.mktemp("secure"), **mail, KINFOLD_PUSH="yes") as running:
+            make_key(running.house)
+            yield running
 
 
 class Watch:

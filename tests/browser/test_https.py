@@ -17,6 +17,7 @@ from app import create_app
 from app.accounts.models import Account
 from app.answers import service as answers
 from app.models import Album, Guest, Link, NewPhone, Note
+from app.notifications.push import public_key
 from app.security.tokens import Purpose
 from app.sharing import service as sharing
 from tests.browser import pictures
@@ -24,6 +25,7 @@ from tests.browser.conftest import Phone, end_by_date, new_family, payloads, pho
 from tests.browser.server import Instance
 from tests.browser.test_main_job import make_album, share
 from tests.browser.test_members import invite, join
+from tests.browser.test_told import ENDPOINT
 from tests.conftest import PASSWORD
 from tests.rows import SEEN, all_rows
 
@@ -52,20 +54,20 @@ ASKED_AND_ANSWERED = {
     "ingest.take_back",
     "languages.choose",
     "notifications.end_mail",
+    "notifications.subscribe",
+    "notifications.unsubscribe",
     "reports.answer",
     "reports.report_photo",
     "reports.report_shared_photo",
     "sharing.adding",
     "sharing.let_in",
+    "sharing.mail_again",
     "sharing.new_card",
     "sharing.no_more_time",
     "sharing.refuse_phone",
     "viewing.seen",
 }
 """What a guest and a member have to say to each other, see `test_what_is_asked_and_answered_is_posted_from_our_pages_alone`."""
-
-LATER = {"notifications.subscribe", "notifications.unsubscribe", "sharing.mail_again"}
-"""Only another site posts these here: our own forms for them are shown where mail or push is set up, see test_told.py in the web tests."""
 
 
 class Posts:
@@ -107,7 +109,7 @@ def test_every_form_posts(secure_server: Instance, phone: Phone) -> None:
     addresses = create_app(secure_server.house.settings, secure_server.house).url_map
     reached = {addresses.bind("localhost").match(path, method="POST")[0] for each in posts for path in each.paths}
     there_are = {rule.endpoint for rule in addresses.iter_rules() if "POST" in (rule.methods or ())}
-    assert there_are - reached == ASKED_AND_ANSWERED | LATER | ELSEWHERE.keys()
+    assert there_are - reached == ASKED_AND_ANSWERED | ELSEWHERE.keys()
 
 
 def anna_looks_after_her_photos(anna: Page, album: str) -> None:
@@ -431,6 +433,10 @@ def test_what_is_asked_and_answered_is_posted_from_our_pages_alone(
     own = f"/shared/{names['album']}/{names['own']}"
     post(rose, own, path("ingest.take_back"))
     post(rose, f"/unsubscribe/{names['token']}", path("notifications.end_mail"))
+    post(anna, person, path("sharing.mail_again"))
+    browser = {"endpoint": ENDPOINT, "p256dh": str(public_key(secure_server.house)), "auth": "A" * 22}
+    post(rose, "/shared", path("notifications.subscribe"), **browser)
+    post(rose, "/shared", path("notifications.unsubscribe"))
     post(anna, "/account", path("accounts.told"))
     post(otto, f"/shared/{names['album']}", path("door.ask_for_more_time"))
     post(anna, "/albums", path("sharing.no_more_time"))
@@ -464,11 +470,14 @@ def another_site_tries(stage: Stage, phone: Phone, visitor: Page, kittens: Calla
         "photo": stage.names["own"],
         "may_add": "y",
         "List-Unsubscribe": "One-Click",
+        "endpoint": ENDPOINT,
+        "p256dh": str(public_key(stage.server.house)),
+        "auth": "A" * 22,
     }
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
-    aside = SEEN | {"instance"}  # where a worker writes the time down
+    aside = SEEN | {"instance", "notification"}  # where a worker writes down when it was there, and whom it has told
     before, cookies = all_rows(stage.server.house.database, without=aside), sorted(map(str, victim.context.cookies()))
-    for endpoint in sorted(ASKED_AND_ANSWERED | LATER):
+    for endpoint in sorted(ASKED_AND_ANSWERED):
         target = stage.server.address + stage.path(endpoint)
         attack = f'<form method="post" action="{target}">{inputs}</form><script>document.forms[0].submit()</script>'
         with victim.expect_response(target) as answered:

@@ -379,7 +379,7 @@ def test_the_photos_of_the_first_screen_wait_for_nothing(rose: LintingClient, ca
     assert re.findall(r'(?:fetchpriority|loading)="(high|low|lazy)"', page.split("</head>")[1]) == [
         *["high"] * 2,  # at once
         *["low"] * 2,  # as soon as there is room
-        *["lazy", "low"] * 2,  # behind them
+        *["low", "lazy"] * 2,  # behind them
     ]
 
 
