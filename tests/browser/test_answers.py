@@ -154,6 +154,22 @@ def test_all_of_it_without_javascript(server: Instance, phone: Phone, family: Fa
     expect(rose.get_by_role("list", name="Your photos that nobody else sees yet").get_by_role("listitem")).to_have_count(1)
 
 
+def test_a_photo_of_roses_goes_on_when_the_connection_is_back(phone: Phone, family: Family, spoken_of: str) -> None:
+    rose = phone(device=family.people["Rose"].cookie)
+    rose.goto(f"/shared/{family.albums[BRITTANY].id}")
+    rose.evaluate(SCRIPTS_READY)
+    rose.route("**/photos", lambda route: route.abort("connectionreset"))
+    rose.get_by_label("Choose photos and videos").set_input_files(payloads(("a.jpg", pictures.jpeg(5)), ("b.jpg", pictures.jpeg(6))))
+    rose.get_by_role("button", name="Send them").click()
+    expect(rose.get_by_text("We go on by ourselves as soon as it is back")).to_be_visible()
+    rose.unroute("**/photos")
+    rose.evaluate("dispatchEvent(new Event('online'))")
+    expect(rose.get_by_text("All sent.")).to_be_visible()
+    for name in ("a.jpg", "b.jpg"):
+        expect(rose.get_by_text(f"{name}: received")).to_be_visible()
+    expect(rose.get_by_role("list", name="Your photos that nobody else sees yet").get_by_role("listitem")).to_have_count(2)
+
+
 def test_anna_reads_what_was_said(phone: Phone, family: Family, spoken_of: str) -> None:
     rose = phone(device=family.people["Rose"].cookie, javascript=False)
     rose.goto(spoken_of)

@@ -1,8 +1,11 @@
-// A guest's own photos: each file in a request of its own, one after the other, so that what has arrived is safe whatever comes after it.
+// A guest's own photos: each file in a request of its own, one after the other, so that what has arrived is safe whatever comes after it. One
+// that was on its way when the connection was lost is sent again when it is back; the same photo twice is one.
 import { refresh } from "./inplace.js";
 
-const TRIES = 5;
-const PAUSE = 4000; // milliseconds before a busy server is asked again
+const TRIES = 30;
+const PAUSE = 4000; // milliseconds before it is tried again
+const OFFLINE = 60000; // the same for a phone that says that it has no connection, until it says that it has one
+const SILENCE = 60000; // milliseconds without a byte or an answer, after which a connection is as good as lost
 
 export default function adding(form) {
   const input = form.querySelector('input[type="file"]');
@@ -39,20 +42,35 @@ export default function adding(form) {
       const request = new XMLHttpRequest();
       request.open("POST", form.action);
       request.setRequestHeader("Accept", "application/json");
-      request.upload.onprogress = (event) => say("sending", { share: Math.floor((100 * event.loaded) / event.total) });
-      request.onerror = () => resolve(say("offline"));
+      const again = () => resolve(tries ? pause().then(() => attempt(file, say, refused, tries - 1)) : refused("failed"));
+      let silence;
+      const listen = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => request.abort(), SILENCE);
+      };
+      request.upload.onprogress = (event) => {
+        listen();
+        status.textContent = "";
+        say("sending", { share: Math.floor((100 * event.loaded) / event.total) });
+      };
+      request.onloadend = () => clearTimeout(silence);
+      request.onerror = request.onabort = () => {
+        status.textContent = word("offline");
+        again();
+      };
       request.onload = () => {
         const told = answer(request);
         if (request.status === 202 && told.photos) {
           const reason = told.photos[0].reason;
           resolve(reason ? refused(reason) : say("received"));
         } else if (request.status === 503 && tries) {
-          setTimeout(() => attempt(file, say, refused, tries - 1).then(resolve), PAUSE);
+          again();
         } else {
           resolve(refused(told.error || "failed"));
         }
       };
       say("sending", { share: 0 });
+      listen();
       request.send(body);
     });
   }
@@ -71,6 +89,13 @@ export default function adding(form) {
       status.textContent = word("done");
       return refresh("yours");
     });
+  });
+}
+
+function pause() {
+  return new Promise((resolve) => {
+    addEventListener("online", resolve, { once: true });
+    setTimeout(resolve, navigator.onLine === false ? OFFLINE : PAUSE);
   });
 }
 
