@@ -159,7 +159,9 @@ def test_a_photo_of_roses_goes_on_when_the_connection_is_back(phone: Phone, fami
     rose.goto(f"/shared/{family.albums[BRITTANY].id}")
     rose.evaluate(SCRIPTS_READY)
     rose.route("**/photos", lambda route: route.abort("connectionreset"))
-    rose.get_by_label("Choose photos and videos").set_input_files(payloads(("a.jpg", pictures.jpeg(5)), ("b.jpg", pictures.jpeg(6))))
+    rose.get_by_label("Choose photos and videos").set_input_files(
+        payloads(("a.jpg", pictures.jpeg(5)), ("b.jpg", pictures.jpeg(6)))
+    )
     rose.get_by_role("button", name="Send them").click()
     expect(rose.get_by_text("We go on by ourselves as soon as it is back")).to_be_visible()
     rose.unroute("**/photos")

@@ -86,3 +86,20 @@ def test_rose_comes_by_it_while_she_looks_through_the_album(phone: Phone, family
     expect(dialog.get_by_role("img", name="Photo 1")).to_be_visible()
     rose.wait_for_timeout(600)
     assert rose.evaluate("[...document.querySelectorAll('video')].every((video) => video.paused)")
+
+
+def test_the_slideshow_plays_it_to_its_end_and_goes_on(phone: Phone, family: Family, album: str) -> None:
+    rose = phone(device=family.share("Brittany 2026", "Rose").cookie)
+    rose.goto(album)
+    rose.get_by_role("button", name="Watch as a slideshow").click()
+    show = rose.get_by_role("dialog", name="Brittany 2026")
+    rose.keyboard.press("ArrowRight")
+    player = show.locator("video")
+    expect(player).to_be_visible()
+    player.evaluate("video => new Promise((go) => { video.ontimeupdate = () => video.currentTime > 0.2 && go(); })")
+    rose.keyboard.press(" ")
+    expect(show.get_by_text("Paused")).to_be_visible()
+    assert player.evaluate("video => video.paused && !video.ended")
+    rose.keyboard.press(" ")
+    expect(show.get_by_role("img")).to_be_visible(timeout=10_000)
+    expect(player).to_have_count(0)

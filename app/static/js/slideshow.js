@@ -1,11 +1,12 @@
 // The whole album by itself, from its beginning and round again: one photo after the other on the full screen, on a wide one two
-// upright photos side by side. Videos are left out. The arrows turn, Enter and Space pause, any touch, Escape or "back" stops; so it works
+// upright photos side by side; a video is played to its end, without its sound. The arrows turn, Enter and Space pause, any touch, Escape or "back" stops; so it works
 // by a television's remote control. The screen stays awake.
 import { find } from "./leaves.js";
 import seen from "./seen.js";
 
 const SHOWN = 6000; // ms
 const HINT = 5000; // ms
+const SILENCE = 15000; // ms that a video may take to begin, and longer than it lasts, before the show goes on without it
 const STOPPING = ["Escape", "Backspace", "GoBack", "BrowserBack", "XF86Back"];
 
 function tall(link) {
@@ -21,6 +22,17 @@ function picture(link) {
     image.onload = () => resolve(image);
     image.onerror = () => resolve(null);
     image.src = link.dataset.screen;
+  });
+}
+
+// The same for a video. It has no sound: the show plays for hours in a corner, and nobody shall be startled.
+function film(link) {
+  const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, preload: "auto", src: link.dataset.play });
+  video.setAttribute("aria-label", link.querySelector("img").alt);
+  return new Promise((resolve) => {
+    video.oncanplay = () => resolve(video);
+    video.onerror = () => resolve(null);
+    setTimeout(() => resolve(video.readyState ? video : null), SILENCE);
   });
 }
 
@@ -50,10 +62,11 @@ export default function slideshow(photos, button) {
   async function sheet(start, step) {
     for (let place = wrap(start), tried = 0; tried < count; place = wrap(place + step), tried += 1) {
       const link = await find(place);
-      const image = link && !link.dataset.play && (await picture(link));
+      const image = link && (await (link.dataset.play ? film(link) : picture(link)));
       if (!image) continue;
       const made = { element: document.createElement("div"), first: place, last: place, images: [image], pages: [link.href] };
-      const beside = tall(link) && innerWidth > innerHeight && wrap(place + step) !== place ? await find(wrap(place + step)) : null;
+      if (link.dataset.play) made.film = image;
+      const beside = !made.film && tall(link) && innerWidth > innerHeight && wrap(place + step) !== place ? await find(wrap(place + step)) : null;
       const second = beside && !beside.dataset.play && tall(beside) && (await picture(beside));
       if (second) {
         made.images[step > 0 ? "push" : "unshift"](second);
@@ -88,18 +101,30 @@ export default function slideshow(photos, button) {
     made.element.classList.add("seen");
     if (before) {
       before.element.classList.remove("seen");
+      if (before.film) before.film.pause();
       setTimeout(() => before.element.remove(), 2000);
     }
+    if (made.film) made.film.onended = () => { if (shown === made) turn(1); };
+    if (!paused) run();
+  }
+
+  // What is on the screen goes on by itself.
+  function run() {
     clearTimeout(timer);
-    if (!paused) timer = setTimeout(() => turn(1), SHOWN);
+    const { film: video } = shown;
+    if (video) video.play().catch(() => {}); // then its first picture is shown
+    timer = setTimeout(() => turn(1), video ? 1000 * (video.duration || 0) + SILENCE : SHOWN);
   }
 
   function pause() {
     paused = !paused;
     hint.textContent = paused ? photos.dataset.paused : "";
     hint.classList.toggle("gone", !paused);
-    if (paused) clearTimeout(timer);
-    else turn(1);
+    clearTimeout(timer);
+    if (!shown) return;
+    if (paused && shown.film) shown.film.pause();
+    else if (shown.film) run();
+    else if (!paused) turn(1);
   }
 
   function keepAwake() {
