@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.albums import service as albums
 from app.answers.models import Heart
@@ -154,6 +154,33 @@ def test_all_of_it_without_javascript(server: Instance, phone: Phone, family: Fa
     expect(rose.get_by_role("list", name="Your photos that nobody else sees yet").get_by_role("listitem")).to_have_count(1)
 
 
+def test_what_is_being_prepared_stays_where_it_is_while_something_else_is_looked_at(
+    server: Instance, phone: Phone, family: Family, spoken_of: str
+) -> None:
+    rose = phone(device=family.people["Rose"].cookie)
+    rose.goto(spoken_of.rpartition("/")[0])
+    rose.evaluate(SCRIPTS_READY)
+    yours = rose.get_by_role("list", name="Your photos that nobody else sees yet")
+    server.kill_worker()  # it is prepared a little later
+    rose.get_by_label("Choose photos and videos").set_input_files(payloads(("a.jpg", pictures.jpeg(7))))
+    rose.get_by_role("button", name="Send them").click()
+    expect(yours).to_contain_text("being prepared")
+    looks: list[str] = []
+
+    def away(route: Route) -> None:
+        looks.append(route.request.url)
+        route.fulfill(status=429, body="not now")
+
+    rose.route("**/shared/*", away)
+    photos(rose).first.click()
+    expect(rose.get_by_role("dialog")).to_be_visible()
+    wait_for(lambda: rose.wait_for_timeout(100) or len(looks) > 1, "the page was asked for again")
+    assert set(looks) == {rose.url.rpartition("/")[0]}, "not the photo that is full screen"
+    rose.unroute("**/shared/*")
+    rose.keyboard.press("Escape")
+    expect(yours).to_contain_text("Anna will look at it first.", timeout=30_000)
+
+
 def test_a_photo_of_roses_goes_on_when_the_connection_is_back(phone: Phone, family: Family, spoken_of: str) -> None:
     rose = phone(device=family.people["Rose"].cookie)
     rose.goto(f"/shared/{family.albums[BRITTANY].id}")
@@ -216,6 +243,7 @@ def test_a_heart_full_screen_takes_one_tap_and_can_be_taken_back(phone: Phone, f
     rose.unroute("**/heart")
     heart.click()
     expect(heart).to_have_attribute("aria-pressed", "false")
+    expect(rose.get_by_role("dialog").get_by_role("status")).to_be_empty()
     wait_for(lambda: hearts(family) == 0, "it is taken back")
 
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Response, expect
 from app import create_app
 from app.accounts.models import Account
 from app.answers import service as answers
-from app.models import Album, Guest, Link, NewPhone, Note
+from app.models import Album, Guest, Link, NewPhone, Note, Notification
 from app.notifications.push import public_key
 from app.security.tokens import Purpose
 from app.sharing import service as sharing
@@ -476,6 +476,9 @@ def another_site_tries(stage: Stage, phone: Phone, visitor: Page, kittens: Calla
     }
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
     aside = SEEN | {"instance", "notification"}  # where a worker writes down when it was there, and whom it has told
+    told = sa.select(Notification.id).order_by(Notification.id)
+    with stage.server.house.database.reading() as session:
+        queued = session.scalars(told).all()
     before, cookies = all_rows(stage.server.house.database, without=aside), sorted(map(str, victim.context.cookies()))
     for endpoint in sorted(ASKED_AND_ANSWERED):
         target = stage.server.address + stage.path(endpoint)
@@ -487,6 +490,8 @@ def another_site_tries(stage: Stage, phone: Phone, visitor: Page, kittens: Calla
         assert "set-cookie" not in answered.value.all_headers(), endpoint
         victim.wait_for_load_state()
     assert all_rows(stage.server.house.database, without=aside) == before
+    with stage.server.house.database.reading() as session:
+        assert session.scalars(told).all() == queued
     assert sorted(map(str, victim.context.cookies())) == cookies
 
 

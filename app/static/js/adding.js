@@ -2,10 +2,13 @@
 // that was on its way when the connection was lost is sent again when it is back; the same photo twice is one.
 import { refresh } from "./inplace.js";
 
-const TRIES = 30;
-const PAUSE = 4000; // milliseconds before it is tried again
-const OFFLINE = 60000; // the same for a phone that says that it has no connection, until it says that it has one
-const SILENCE = 60000; // milliseconds without a byte or an answer, after which a connection is as good as lost
+const TRIES = 7; // of one file by a phone that has a connection
+const PAUSE = 4000; // milliseconds before the second; each further one comes twice as late,
+const LONGEST_PAUSE = 30000; // but not later than this
+const OFFLINE = 60000; // how long a phone that says that it has no connection waits to say that it has one
+const SILENCE = 60000; // milliseconds without a byte of ours being taken, after which a connection is as good as lost
+const ANSWER = 600000; // the same for the answer after the last byte
+const AWAY = [502, 503, 504]; // a server that is busy, or starts anew
 
 export default function adding(form) {
   const input = form.querySelector('input[type="file"]');
@@ -21,81 +24,105 @@ export default function adding(form) {
     return found ? found.textContent.replace(/\{(\w+)\}/g, (_, key) => values[key]) : "";
   }
 
-  function add(file) {
+  // Resolves to whether it need not be sent again: it has arrived, or will never be taken.
+  async function add(file) {
     const line = document.createElement("li");
     line.dir = "auto";
     list.append(line);
     const say = (name, values) => { line.textContent = word(name, Object.assign({ name: file.name }, values)); };
-    const refused = (reason) => say("refused", { reason: word("reason-" + reason) || word("reason-failed") });
-    if (file.size === 0) return refused("empty");
-    if (file.size > Number(form.dataset.fileLimit)) return refused("too-large");
-    return attempt(file, say, refused, TRIES);
+    const refuse = (reason) => say("refused", { reason: word("reason-" + reason) || word("reason-failed") });
+    if (file.size === 0) refuse("empty");
+    else if (file.size > Number(form.dataset.fileLimit)) refuse("too-large");
+    else {
+      const { received, reason } = await untilTaken(file, say);
+      if (received) say("received");
+      else refuse(reason);
+      return Boolean(received || word("reason-" + reason));
+    }
+    return true;
   }
 
-  function attempt(file, say, refused, tries) {
+  async function untilTaken(file, say) {
+    for (let tried = 1; ; tried += 1) {
+      const told = await send(file, say);
+      status.textContent = "";
+      if (!told.lost) return told;
+      if (!(await canBeRead(file))) return {};
+      const offline = navigator.onLine === false;
+      if (offline) tried -= 1;
+      else if (tried === TRIES) return {};
+      status.textContent = word("offline");
+      await connection(offline ? OFFLINE : Math.min(LONGEST_PAUSE, PAUSE * 2 ** (tried - 1)));
+    }
+  }
+
+  // Resolves to `received`, to the `reason` why it is not, to `lost` when it may be tried again, or to nothing of it.
+  function send(file, say) {
+    const body = new FormData();
+    const guest = form.querySelector('[name="guest"]:checked');
+    body.append("csrf_token", form.querySelector('[name="csrf_token"]').value);
+    if (guest) body.append("guest", guest.value);
+    body.append("files", file, file.name);
+    const request = new XMLHttpRequest();
+    let silence;
+    const wait = (time) => {
+      clearTimeout(silence);
+      silence = setTimeout(() => request.abort(), time);
+    };
     return new Promise((resolve) => {
-      const body = new FormData();
-      const guest = form.querySelector('[name="guest"]:checked');
-      body.append("csrf_token", form.querySelector('[name="csrf_token"]').value);
-      if (guest) body.append("guest", guest.value);
-      body.append("files", file, file.name);
-      const request = new XMLHttpRequest();
       request.open("POST", form.action);
       request.setRequestHeader("Accept", "application/json");
-      const again = () => resolve(tries ? pause().then(() => attempt(file, say, refused, tries - 1)) : refused("failed"));
-      let silence;
-      const listen = () => {
-        clearTimeout(silence);
-        silence = setTimeout(() => request.abort(), SILENCE);
-      };
       request.upload.onprogress = (event) => {
-        listen();
-        status.textContent = "";
+        wait(SILENCE);
         say("sending", { share: Math.floor((100 * event.loaded) / event.total) });
       };
-      request.onloadend = () => clearTimeout(silence);
-      request.onerror = request.onabort = () => {
-        status.textContent = word("offline");
-        again();
-      };
+      request.upload.onload = () => wait(ANSWER);
+      request.onerror = request.onabort = () => resolve({ lost: true });
       request.onload = () => {
         const told = answer(request);
-        if (request.status === 202 && told.photos) {
-          const reason = told.photos[0].reason;
-          resolve(reason ? refused(reason) : say("received"));
-        } else if (request.status === 503 && tries) {
-          again();
-        } else {
-          resolve(refused(told.error || "failed"));
-        }
+        const taken = request.status === 202 && told.photos;
+        if (AWAY.includes(request.status)) resolve({ lost: true });
+        else resolve(taken ? { received: !told.photos[0].reason, reason: told.photos[0].reason } : { reason: told.error });
       };
+      request.onloadend = () => clearTimeout(silence);
       say("sending", { share: 0 });
-      listen();
+      wait(SILENCE);
       request.send(body);
     });
   }
 
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (form.dataset.sent) return;
-    const files = Array.from(input.files);
     form.dataset.sent = "yes";
     document.documentElement.dataset.busy = "y"; // see fresh.js
-    status.textContent = "";
-    files.reduce((before, file) => before.then(() => add(file)), Promise.resolve()).then(() => {
-      delete form.dataset.sent;
-      document.documentElement.dataset.busy = "";
+    let all = true;
+    for (const file of Array.from(input.files)) all = (await add(file)) && all;
+    delete form.dataset.sent;
+    document.documentElement.dataset.busy = "";
+    if (all) { // else the choice stays, to be sent once more
       input.value = "";
       status.textContent = word("done");
-      return refresh("yours");
-    });
+    }
+    refresh("yours").catch(() => {});
   });
 }
 
-function pause() {
+// Whether the phone still lets us read a file: it may have been deleted since, or lie in a cloud that is out of reach.
+function canBeRead(file) {
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(true);
+    reader.onerror = () => resolve(false);
+    reader.readAsArrayBuffer(file.slice(0, 1));
+  });
+}
+
+// Resolves when a phone says that it has a connection again, or after so many milliseconds.
+function connection(time) {
   return new Promise((resolve) => {
     addEventListener("online", resolve, { once: true });
-    setTimeout(resolve, navigator.onLine === false ? OFFLINE : PAUSE);
+    setTimeout(resolve, time);
   });
 }
 

@@ -1,5 +1,8 @@
 // Below a photo full screen: its words, a heart to give or take back with one tap, and the way to its own page, where all is that was said.
 // A heart is given by one person: on a tablet of several people, as for members, the page of the photo asks who it is.
+const SILENCE = 20000; // milliseconds after which a heart has not arrived
+const OVER = [400, 404, 410]; // a form that is too old, an album that has ended
+
 export default function answering(pswp, current, words) {
   const form = document.querySelector("form[data-guest]");
   pswp.ui.registerElement({
@@ -36,6 +39,9 @@ function heart(pswp, current, form, line) {
   button.addEventListener("click", () => {
     const link = current();
     if (link.sending) return;
+    const limit = "AbortController" in window ? new AbortController() : { abort() {} };
+    const late = setTimeout(() => limit.abort(), SILENCE);
+    const say = (text) => { if (current() === link) line.textContent = text || link.dataset.caption || ""; };
     const given = !link.dataset.liked;
     const mark = (liked) => {
       if (liked) link.dataset.liked = "y";
@@ -47,13 +53,20 @@ function heart(pswp, current, form, line) {
     data.append("given", given ? "y" : "n");
     link.sending = true;
     mark(given);
-    // Where it was taken, the answer leads to the photo's page, which nobody needs.
-    fetch(link.pathname + "/heart", { method: "POST", body: data, credentials: "same-origin", redirect: "manual" }).then((answer) => {
-      if (answer.type !== "opaqueredirect") location.assign(link.href); // that page says what is over
+    say("");
+    fetch(link.pathname + "/heart", {
+      method: "POST", body: data, credentials: "same-origin", redirect: "manual", signal: limit.signal,
+    }).then((answer) => {
+      if (answer.type === "opaqueredirect") return; // taken; it leads to the photo's page, which nobody needs
+      if (OVER.includes(answer.status)) location.assign(link.href); // that page says what is over
+      else throw new Error("not taken");
     }).catch(() => {
       mark(!given);
-      if (current() === link) line.textContent = form.dataset.offline;
-    }).then(() => { link.sending = false; });
+      say(form.dataset.offline);
+    }).then(() => {
+      clearTimeout(late);
+      link.sending = false;
+    });
   });
   return button;
 }

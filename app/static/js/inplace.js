@@ -1,5 +1,7 @@
 // A form whose answer is this page again, a little changed: it is sent behind the page, and only the part around it is swapped.
 
+const here = location.pathname + location.search; // of this page: full screen, the address is a photo's
+
 export default function inplace(form) {
   let button = null; // which one was tapped; `event.submitter` is younger than the browsers that come here
   form.addEventListener("click", (event) => { button = event.target.closest("button[name]"); });
@@ -30,16 +32,18 @@ export function send(form, body) {
   });
 }
 
-// Brings a part of this page up to date.
+// Brings a part of this page up to date. Resolves to whether the page still has it; rejects when that can't be known just now.
 export function refresh(id) {
-  return fetch(location.href, { credentials: "same-origin" }).then((answer) => answer.text())
-    .then((text) => swap(id, new DOMParser().parseFromString(text, "text/html")));
+  return fetch(here, { credentials: "same-origin" }).then((answer) => {
+    if (!answer.ok || answer.redirected) throw new Error("the page does not answer");
+    return answer.text();
+  }).then((text) => swap(id, new DOMParser().parseFromString(text, "text/html")));
 }
 
 function swap(id, page) {
   const old = document.getElementById(id);
   const fresh = page.getElementById(id);
-  if (!fresh) return false;
+  if (!old || !fresh) return false;
   const inside = old.contains(document.activeElement) && document.activeElement.id;
   old.replaceWith(document.adoptNode(fresh));
   fresh.dispatchEvent(new CustomEvent("kinfold:new", { bubbles: true }));

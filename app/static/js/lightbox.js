@@ -6,7 +6,6 @@ import fresh from "./fresh.js";
 import seen from "./seen.js";
 import { at, find } from "./leaves.js";
 
-const FOOT = 90; // pixels below a video for what lies over photos there: its own controls stay in reach
 const CONTROLS = 80; // pixels at the bottom of a video that are its own
 
 const sheet = new Promise((resolve, reject) => {
@@ -47,6 +46,12 @@ function film({ play, src, alt, width, height }) {
   return video;
 }
 
+// Pixels that a video leaves free below it, so that the buttons there do not lie over its own.
+function footing() {
+  const buttons = document.querySelector(".pswp-foot div");
+  return buttons ? innerHeight - buttons.getBoundingClientRect().top : 0;
+}
+
 function word(text) {
   const span = document.createElement("span");
   span.textContent = text;
@@ -61,7 +66,7 @@ function open(photos, opened) {
     counter: true,
     zoom: false,
     wheelToZoom: true,
-    paddingFn: (_, { type }) => ({ bottom: type === "film" ? FOOT : 0 }),
+    paddingFn: (_, { type }) => ({ bottom: type === "film" ? footing() : 0 }),
     bgOpacity: 1,
     errorMsg: words.gone,
     closeTitle: words.close,
@@ -114,6 +119,7 @@ function open(photos, opened) {
     element.removeAttribute("aria-controls"); // names an id that is not there
     return element;
   });
+  pswp.on("afterInit", () => pswp.updateSize(true)); // the buttons are there by now
   pswp.on("initialLayout", () => pswp.element.setAttribute("aria-label", words.title));
 
   // An address that has ended: the photo's own page knows a fresh one, or says what is over.

@@ -38,7 +38,7 @@ addEventListener("pageshow", (event) => {
 // this is not, and the browser leaves this one standing.
 const page = location.pathname;
 addEventListener("popstate", () => {
-  if (location.pathname !== page) location.reload();
+  if (location.pathname !== page && !document.documentElement.dataset.busy) location.reload(); // for "busy", see fresh.js
 });
 
 // The addresses of photos end after a while. Whoever scrolls on in a page that was open for long gets a fresh one.

@@ -13,6 +13,10 @@ export default function preparing(part) {
   looks.set(part.id, before + 1);
   setTimeout(() => {
     if (!part.isConnected) return;
-    refresh(part.id).then((found) => { if (!found) part.remove(); }, () => preparing(part));
+    refresh(part.id).then((found) => {
+      const now = document.getElementById(part.id);
+      if (!found) part.remove();
+      else if (now.dataset.module !== part.dataset.module) looks.delete(part.id); // it is done
+    }, () => preparing(part));
   }, Math.min(LAST, FIRST * (1 + before / 2)));
 }

@@ -25,15 +25,31 @@ function picture(link) {
   });
 }
 
-// The same for a video. It has no sound: the show plays for hours in a corner, and nobody shall be startled.
+// The same for a video. It has no sound: the show plays for hours in a corner, and nobody shall be startled. It is begun at once, because
+// some browsers load nothing before.
 function film(link) {
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, preload: "auto", src: link.dataset.play });
   video.setAttribute("aria-label", link.querySelector("img").alt);
+  video.play().catch(() => {});
   return new Promise((resolve) => {
-    video.oncanplay = () => resolve(video);
-    video.onerror = () => resolve(null);
-    setTimeout(() => resolve(video.readyState ? video : null), SILENCE);
+    const none = () => {
+      drop(video);
+      resolve(null);
+    };
+    const late = setTimeout(none, SILENCE);
+    video.onerror = none;
+    video.oncanplay = () => {
+      clearTimeout(late);
+      resolve(video);
+    };
   });
+}
+
+// It loads no more, and gives back what it is decoded with: a television has few of those.
+function drop(video) {
+  video.onerror = video.oncanplay = video.onended = null;
+  video.removeAttribute("src");
+  video.load();
 }
 
 export default function slideshow(photos, button) {
@@ -82,13 +98,17 @@ export default function slideshow(photos, button) {
 
   function turn(step) {
     clearTimeout(timer);
+    if (shown && shown.film) shown.film.onended = null; // its turn is over already
     turned = turned.then(() => (over ? null : go(step)));
   }
 
   async function go(step) {
     const start = !shown ? 1 : step > 0 ? shown.last + 1 : shown.first - 1;
     const made = await sheet(start, step);
-    if (over) return;
+    if (over) {
+      if (made && made.film) drop(made.film);
+      return;
+    }
     if (!made) {
       stop();
       return;
@@ -102,17 +122,23 @@ export default function slideshow(photos, button) {
     if (before) {
       before.element.classList.remove("seen");
       if (before.film) before.film.pause();
-      setTimeout(() => before.element.remove(), 2000);
+      setTimeout(() => {
+        before.element.remove();
+        if (before.film) drop(before.film);
+      }, 2000);
     }
-    if (made.film) made.film.onended = () => { if (shown === made) turn(1); };
     if (!paused) run();
+    else if (made.film) made.film.pause();
   }
 
   // What is on the screen goes on by itself.
   function run() {
     clearTimeout(timer);
     const { film: video } = shown;
-    if (video) video.play().catch(() => {}); // then its first picture is shown
+    if (video) {
+      video.onended = () => turn(1);
+      if (!video.ended) video.play().catch(() => {}); // then its first picture is shown
+    }
     timer = setTimeout(() => turn(1), video ? 1000 * (video.duration || 0) + SILENCE : SHOWN);
   }
 
@@ -144,6 +170,7 @@ export default function slideshow(photos, button) {
   function end() {
     over = true;
     clearTimeout(timer);
+    if (shown && shown.film) drop(shown.film);
     removeEventListener("popstate", end);
     document.removeEventListener("visibilitychange", keepAwake);
     document.removeEventListener("fullscreenchange", left);
