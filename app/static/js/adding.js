@@ -9,6 +9,7 @@ const OFFLINE = 60000; // how long a phone that says that it has no connection w
 const SILENCE = 60000; // milliseconds without a byte of ours being taken, after which a connection is as good as lost
 const ANSWER = 600000; // the same for the answer after the last byte
 const AWAY = [502, 503, 504]; // a server that is busy, or starts anew
+const FINAL = ["empty", "too-large", "no-room-for-guest"]; // what comes of it whenever it is sent
 
 export default function adding(form) {
   const input = form.querySelector('input[type="file"]');
@@ -37,7 +38,7 @@ export default function adding(form) {
       const { received, reason } = await untilTaken(file, say);
       if (received) say("received");
       else refuse(reason);
-      return Boolean(received || word("reason-" + reason));
+      return received || FINAL.includes(reason);
     }
     return true;
   }
@@ -47,16 +48,16 @@ export default function adding(form) {
       const told = await send(file, say);
       status.textContent = "";
       if (!told.lost) return told;
-      if (!(await canBeRead(file))) return {};
+      if (!(await canBeRead(file))) return { reason: "unreadable" };
       const offline = navigator.onLine === false;
       if (offline) tried -= 1;
-      else if (tried === TRIES) return {};
+      else if (tried === TRIES) return { reason: "not-sent" };
       status.textContent = word("offline");
       await connection(offline ? OFFLINE : Math.min(LONGEST_PAUSE, PAUSE * 2 ** (tried - 1)));
     }
   }
 
-  // Resolves to `received`, to the `reason` why it is not, to `lost` when it may be tried again, or to nothing of it.
+  // Resolves to `received`, to the `reason` why it is not, or to `lost` when it may be tried again.
   function send(file, say) {
     const body = new FormData();
     const guest = form.querySelector('[name="guest"]:checked');
