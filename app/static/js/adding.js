@@ -13,12 +13,36 @@ const FINAL = ["empty", "too-large", "no-room-for-guest"]; // what comes of it w
 
 export default function adding(form) {
   const input = form.querySelector('input[type="file"]');
+  const button = form.querySelector('button[type="submit"]');
   const words = document.getElementById("adding-words").content;
   const list = document.createElement("ul");
   const status = document.createElement("p");
+  const lines = new Map(); // file -> where its news stands
   status.setAttribute("role", "status");
   list.className = "said";
   form.append(list, status);
+  dress(input);
+  choose();
+  input.addEventListener("change", choose);
+
+  // What was chosen is listed, each file where its own news will stand; then it can be sent.
+  function choose() {
+    button.hidden = !input.files.length;
+    if (button.hidden) return;
+    button.classList.add("primary");
+    status.textContent = "";
+    list.textContent = "";
+    for (const file of Array.from(input.files)) lineOf(file);
+  }
+
+  function lineOf(file) {
+    const line = document.createElement("li");
+    line.dir = "auto";
+    line.textContent = file.name;
+    list.append(line);
+    lines.set(file, line);
+    return line;
+  }
 
   function word(name, values) {
     const found = words.querySelector('[data-word="' + name + '"]');
@@ -27,9 +51,7 @@ export default function adding(form) {
 
   // Resolves to whether it need not be sent again: it has arrived, or will never be taken.
   async function add(file) {
-    const line = document.createElement("li");
-    line.dir = "auto";
-    list.append(line);
+    const line = lines.get(file) || lineOf(file);
     const say = (name, values) => { line.textContent = word(name, Object.assign({ name: file.name }, values)); };
     const refuse = (reason) => say("refused", { reason: word("reason-" + reason) || word("reason-failed") });
     if (file.size === 0) refuse("empty");
@@ -103,10 +125,21 @@ export default function adding(form) {
     document.documentElement.dataset.busy = "";
     if (all) { // else the choice stays, to be sent once more
       input.value = "";
+      if (document.activeElement === button) input.focus({ preventScroll: true });
+      button.hidden = true;
       status.textContent = word("done");
     }
     refresh("yours").catch(() => {});
   });
+}
+
+// A browser's own box for files speaks the browser's language, and has little room: its label becomes the button, and it lies over it unseen.
+function dress(input) {
+  const field = input.parentNode;
+  const label = field.querySelector("label");
+  field.classList.add("picker");
+  label.classList.add("button");
+  field.insertBefore(input, label); // so that the label shows when it has the focus
 }
 
 // Whether the phone still lets us read a file: it may have been deleted since, or lie in a cloud that is out of reach.
