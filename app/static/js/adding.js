@@ -21,19 +21,13 @@ export default function adding(form) {
   status.setAttribute("role", "status");
   list.className = "said";
   form.append(list, status);
-  dress(input);
-  choose();
-  input.addEventListener("change", choose);
 
-  // What was chosen is listed, each file where its own news will stand; then it can be sent.
-  function choose() {
-    button.hidden = !input.files.length;
-    if (button.hidden) return;
-    button.classList.add("primary");
+  // What was chosen is listed, each file where its own news will stand.
+  input.addEventListener("change", () => {
     status.textContent = "";
     list.textContent = "";
     for (const file of Array.from(input.files)) lineOf(file);
-  }
+  });
 
   function lineOf(file) {
     const line = document.createElement("li");
@@ -124,22 +118,12 @@ export default function adding(form) {
     delete form.dataset.sent;
     document.documentElement.dataset.busy = "";
     if (all) { // else the choice stays, to be sent once more
+      if (document.activeElement === button) input.focus({ preventScroll: true }); // the button goes
       input.value = "";
-      if (document.activeElement === button) input.focus({ preventScroll: true });
-      button.hidden = true;
       status.textContent = word("done");
     }
     refresh("yours").catch(() => {});
   });
-}
-
-// A browser's own box for files speaks the browser's language, and has little room: its label becomes the button, and it lies over it unseen.
-function dress(input) {
-  const field = input.parentNode;
-  const label = field.querySelector("label");
-  field.classList.add("picker");
-  label.classList.add("button");
-  field.insertBefore(input, label); // so that the label shows when it has the focus
 }
 
 // Whether the phone still lets us read a file: it may have been deleted since, or lie in a cloud that is out of reach.
