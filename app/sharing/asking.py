@@ -197,11 +197,9 @@ def wait_no_more(session: Session, *, cookie: bytes) -> None:
     session.execute(sa.delete(NewPhone).where(NewPhone.cookie_hash == cookie))
 
 
-def waiting_phones(
-    session: Session, viewer: Member, *, at: datetime, guest: str | None = None, let_in: bool = False
-) -> Sequence[NewPhone]:
-    """The browsers that wait for a yes of the member's group, or those before the links of one guest; with `let_in` those that have got it
-    and have not come in yet. With their link and its guest, the first to ask first."""
+def phones_at_the_door(session: Session, viewer: Member, *, at: datetime, guest: str | None = None) -> Sequence[NewPhone]:
+    """The browsers that stand before a link of the member's group, or of one guest: those that wait for a yes, and those that have got it
+    and have not come in yet (`let_in`). With their link and its guest, the first to ask first."""
     return session.scalars(
         sa.select(NewPhone)
         .join(NewPhone.link)
@@ -209,7 +207,6 @@ def waiting_phones(
         .where(
             Guest.group_id == viewer.group,
             sa.true() if guest is None else Guest.id == guest,
-            NewPhone.let_in.is_(True) if let_in else NewPhone.answered_at.is_(None),
             NewPhone.expires_at > at,
             *service.live_link(at),
         )

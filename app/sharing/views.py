@@ -540,12 +540,13 @@ def _person_page(guest: Guest, grants: Grants, links: Links, devices: Sequence[D
     given = {album.id for _, album, state in grants if state is GrantState.LIVE}
     sent = [state for link, state in links if link.kind is LinkKind.SENT]
     at = house().clock.now()
+    at_the_door = asking.phones_at_the_door(session(), member(), at=at, guest=guest.id)
     page = render_template(
         "sharing/person.html",
         guest=guest,
         asks=asking.open_asks(session(), member(), master=house().master, guest=guest.id),
-        phones=asking.waiting_phones(session(), member(), at=at, guest=guest.id),
-        let_in=asking.waiting_phones(session(), member(), at=at, guest=guest.id, let_in=True),
+        phones=[phone for phone in at_the_door if not phone.let_in],
+        let_in=[phone for phone in at_the_door if phone.let_in],
         needs_link=bool(given and sent) and not any(state in (LinkState.LIVE, LinkState.FULL) for state in sent),
         forgotten=service.forgotten_at(guest, [grant for grant, _, _ in grants]),
         grants=[

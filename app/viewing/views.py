@@ -74,7 +74,7 @@ def albums_page() -> Response:
             albums=cards,
             form=AlbumForm(formdata=None),
             asks=asking.open_asks(session(), member(), master=house().master),
-            phones=asking.waiting_phones(session(), member(), at=at),
+            phones=[phone for phone in asking.phones_at_the_door(session(), member(), at=at) if not phone.let_in],
             reported=reports.open_reports(session(), member(), master=house().master),
             usual_days=rules.usual_days(house().settings.max_days),
         )

@@ -1,16 +1,18 @@
 """What guests' browsers have to load, and the page with every component."""
 
-import gzip
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from app import create_app
 from app.house import House
+from app.web.compress import FOR_READERS, SMALLEST
 from tests.conftest import Family
 from tests.lint import LintingClient
 
+STATIC = Path(__file__).resolve().parents[2] / "app" / "static"
 MOST_SCRIPT, MOST_STYLE = 30_000, 15_000
 """Compressed bytes that one of a guest's pages may ever load, whatever is tapped."""
 
@@ -22,13 +24,19 @@ SHEETS = re.compile(r'new URL\("([^"]+\.css)"')
 
 
 @pytest.fixture
-def pages(cast: Family, rose: LintingClient, stranger: LintingClient, brittany: str) -> dict[str, str]:
+def pages(
+    cast: Family, rose: LintingClient, stranger: LintingClient, browser_of: Callable[..., LintingClient], brittany: str
+) -> dict[str, str]:
     """Every kind of page that a guest sees."""
     cast.film("Brittany 2026")
     photo = cast.photos["Brittany 2026"][0]
     new = cast.share("Brittany 2026", "June", open_it=False)
     addresses = ("/shared", f"/shared/{brittany}", f"/shared/{brittany}/{photo}")
-    return {each: rose.get(each).text for each in addresses} | {"an invitation": stranger.get(f"/i/{new.token}").text}
+    adding = browser_of(device=cast.share("Brittany 2026", "Adam", may_add=True).cookie)
+    return {each: rose.get(each).text for each in addresses} | {
+        "an invitation": stranger.get(f"/i/{new.token}").text,
+        "an album to add to": adding.get(f"/shared/{brittany}").text,
+    }
 
 
 def loaded_by(browser: LintingClient, pages: dict[str, str]) -> dict[str, str]:
@@ -55,13 +63,26 @@ def loaded_by(browser: LintingClient, pages: dict[str, str]) -> dict[str, str]:
 
 def test_guests_load_little_script_and_little_style(rose: LintingClient, pages: dict[str, str], brittany: str) -> None:
     for address, page in pages.items():
-        loaded = loaded_by(rose, {address: page}).items()
-        sizes = {name.rpartition("/")[2]: len(gzip.compress(text.encode(), 9)) for name, text in loaded}
+        packed = {name: rose.get(name, headers={"Accept-Encoding": "gzip"}) for name in loaded_by(rose, {address: page})}
+        assert all(answer.headers.get("Content-Encoding") == "gzip" or len(answer.data) < SMALLEST for answer in packed.values())
+        sizes = {name.rpartition("/")[2]: len(answer.data) for name, answer in packed.items()}
         script, style = (sum(size for name, size in sizes.items() if name.endswith(ending)) for ending in (".js", ".css"))
         assert script <= MOST_SCRIPT and style <= MOST_STYLE, (address, sizes)
         if address == f"/shared/{brittany}":
             tapped = {"photoswipe.esm.min.js", "leaves.js", "slideshow.js", "photoswipe.css", "guest.css"}
             assert tapped <= sizes.keys(), "the test follows imports"
+    assert "adding.js" in sizes
+
+
+@pytest.mark.parametrize("script", sorted(STATIC.rglob("*.js")), ids=lambda path: path.name)
+def test_what_takes_comments_out_of_scripts_finds_nothing_else(script: Path) -> None:
+    text = script.read_text(encoding="utf-8")
+    if ".min." in script.name:
+        assert not [each for each in FOR_READERS.findall(text.encode()) if each.strip()]
+        return
+    texts = re.findall(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', text)
+    assert not [each for each in texts if FOR_READERS.search(each.encode())]
+    assert not [line for line in text.splitlines() if line.count("`") % 2], "a text of several lines would lose its indents"
 
 
 def test_nothing_of_a_guests_pages_comes_from_elsewhere(rose: LintingClient, pages: dict[str, str]) -> None:
