@@ -114,7 +114,9 @@ export default function adding(form) {
     form.dataset.sent = "yes";
     document.documentElement.dataset.busy = "y"; // see fresh.js
     let all = true;
+    input.disabled = true; // others are chosen when these are through
     for (const file of Array.from(input.files)) all = (await add(file)) && all;
+    input.disabled = false;
     delete form.dataset.sent;
     document.documentElement.dataset.busy = "";
     if (all) { // else the choice stays, to be sent once more

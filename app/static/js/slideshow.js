@@ -1,6 +1,6 @@
 // The whole album by itself, from its beginning and round again: one photo after the other on the full screen, on a wide one two
-// upright photos side by side; a video is played to its end, without its sound. The arrows turn, Enter and Space pause, any touch, Escape or "back" stops; so it works
-// by a television's remote control. The screen stays awake.
+// upright photos side by side; a video is played to its end, without its sound. The arrows turn, Enter and Space pause, any touch, Escape
+// or "back" stops; so it works by a television's remote control. The screen stays awake.
 import { find } from "./leaves.js";
 import seen from "./seen.js";
 
@@ -135,11 +135,12 @@ export default function slideshow(photos, button) {
   function run() {
     clearTimeout(timer);
     const { film: video } = shown;
-    if (video) {
+    const plays = video && !video.ended; // a very short one may be over before it is seen
+    if (plays) {
       video.onended = () => turn(1);
-      if (!video.ended) video.play().catch(() => {}); // then its first picture is shown
+      video.play().catch(() => {}); // then its first picture is shown
     }
-    timer = setTimeout(() => turn(1), video ? 1000 * (video.duration || 0) + SILENCE : SHOWN);
+    timer = setTimeout(() => turn(1), plays ? 1000 * (video.duration || 0) + SILENCE : SHOWN);
   }
 
   function pause() {
