@@ -207,7 +207,7 @@ def test_when_the_date_comes_it_ends_by_itself(phone: Phone, family: Family, jav
     album, addresses = rose.url, image_addresses_without_javascript(rose)
 
     wait_for(lambda: rose.request.get(album).status == 410, "the album is closed")
-    assert datetime.now(UTC) >= until
+    assert datetime.now(UTC) >= until - timedelta(seconds=1)  # the server's clock never runs back; ours may be set back a little
     for address in (album, "/shared"):
         answer = rose.goto(address)
         assert answer is not None and answer.status == 410
