@@ -31,14 +31,19 @@ def spoken_of(family: Family) -> str:
     return f"/shared/{family.albums[BRITTANY].id}/{photo}"
 
 
+def go_and_stay(page: Page, address: str) -> None:
+    """Go there, with its scripts at work; `window.stays` is gone when the page is ever loaded again."""
+    page.goto(address)
+    page.evaluate(SCRIPTS_READY)
+    page.evaluate("window.stays = true")
+
+
 def test_rose_gives_a_heart_writes_and_speaks_and_the_page_stays_where_it_is(
     phone: Phone, family: Family, spoken_of: str
 ) -> None:
     rose, jim = phone(device=family.people["Rose"].cookie), phone(device=family.people["Jim"].cookie)
     rose.context.grant_permissions(["microphone"])
-    rose.goto(spoken_of)
-    rose.evaluate(SCRIPTS_READY)
-    rose.evaluate("window.stays = true")
+    go_and_stay(rose, spoken_of)
     heart = rose.get_by_role("button", name="I like this")
     heart.click()
     expect(heart).to_have_attribute("aria-pressed", "true")
@@ -205,9 +210,7 @@ def test_anna_reads_what_was_said(phone: Phone, family: Family, spoken_of: str) 
     rose.get_by_label("Write a few words").fill("The lighthouse")
     rose.get_by_role("button", name="Send", exact=True).click()
     anna = phone(member=family.cookie)
-    anna.goto(album_address(family, BRITTANY) + "/answers")
-    anna.evaluate(SCRIPTS_READY)
-    anna.evaluate("window.stays = true")
+    go_and_stay(anna, album_address(family, BRITTANY) + "/answers")
     anna.get_by_role("button", name="Hide it").click()
     expect(anna.get_by_role("button", name="Show it again")).to_be_visible()
     assert anna.evaluate("window.stays")
@@ -267,9 +270,7 @@ def hearts(family: Family) -> int:
 def test_what_is_being_prepared_is_heard_without_loading_the_page_again(phone: Phone, family: Family, spoken_of: str) -> None:
     rose = phone(device=family.people["Rose"].cookie)
     rose.context.grant_permissions(["microphone"])
-    rose.goto(spoken_of)
-    rose.evaluate(SCRIPTS_READY)
-    rose.evaluate("window.stays = true")
+    go_and_stay(rose, spoken_of)
     speak = rose.get_by_role("button", name="Hold and speak")
     speak.focus()
     speak.press("Enter")

@@ -434,8 +434,7 @@ def test_what_is_asked_and_answered_is_posted_from_our_pages_alone(
     post(rose, own, path("ingest.take_back"))
     post(rose, f"/unsubscribe/{names['token']}", path("notifications.end_mail"))
     post(anna, person, path("sharing.mail_again"))
-    browser = {"endpoint": ENDPOINT, "p256dh": str(public_key(secure_server.house)), "auth": "A" * 22}
-    post(rose, "/shared", path("notifications.subscribe"), **browser)
+    post(rose, "/shared", path("notifications.subscribe"), **told_by_push(stage))
     post(rose, "/shared", path("notifications.unsubscribe"))
     post(anna, "/account", path("accounts.told"))
     post(otto, f"/shared/{names['album']}", path("door.ask_for_more_time"))
@@ -454,6 +453,11 @@ def test_what_is_asked_and_answered_is_posted_from_our_pages_alone(
     assert reached - {"sharing.open_invite"} == ASKED_AND_ANSWERED
 
 
+def told_by_push(stage: Stage) -> dict[str, str]:
+    """What a browser that wants to be told sends of itself."""
+    return {"endpoint": ENDPOINT, "p256dh": str(public_key(stage.server.house)), "auth": "A" * 22}
+
+
 def another_site_tries(stage: Stage, phone: Phone, visitor: Page, kittens: Callable[[str], str]) -> None:
     """In the name of somebody who is a member, a guest, and waits; with a form's token that is good."""
     victim = phone(at=stage.server, member=stage.family.cookie, device=stage.device, watched=False)
@@ -470,9 +474,7 @@ def another_site_tries(stage: Stage, phone: Phone, visitor: Page, kittens: Calla
         "photo": stage.names["own"],
         "may_add": "y",
         "List-Unsubscribe": "One-Click",
-        "endpoint": ENDPOINT,
-        "p256dh": str(public_key(stage.server.house)),
-        "auth": "A" * 22,
+        **told_by_push(stage),
     }
     inputs = "".join(f'<input name="{name}" value="{value}">' for name, value in fields.items())
     aside = SEEN | {"instance", "notification"}  # where a worker writes down when it was there, and whom it has told

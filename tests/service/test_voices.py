@@ -85,6 +85,12 @@ def row(house: House, voice: str) -> Voice:
         return session.get_one(Voice, voice)
 
 
+def rooms(house: House, *families: Family) -> list[int]:
+    """How much each of these may still store."""
+    with house.database.reading() as session:
+        return [ingest.room_left(session, group=family.owner.group, quota=10**9) for family in families]
+
+
 def work(house: House, decoder: Decoder) -> InMemoryJobs:
     assert isinstance(house.jobs, InMemoryJobs)
     house.jobs.run_all(handlers(house, decoder))
@@ -148,8 +154,7 @@ def test_the_proof_lets_nothing_through_but_our_own_frames() -> None:
 def test_a_voice_is_prepared_sealed_and_its_recording_destroyed(
     cast: Family, marcs: Family, house: House, decoder: Decoder
 ) -> None:
-    with house.database.reading() as session:
-        room, alone = (ingest.room_left(session, group=group, quota=10**9) for group in (cast.owner.group, marcs.owner.group))
+    room, alone = rooms(house, cast, marcs)
     voice = say(cast, recording())
     before = row(house, voice)
     assert work(house, decoder).failures == []
@@ -158,9 +163,9 @@ def test_a_voice_is_prepared_sealed_and_its_recording_destroyed(
     assert after.duration == pytest.approx(1000, abs=120) and after.object_name != before.object_name
     stored = {stored.name for stored in house.storage.list("albums/")}
     assert after.object_name in stored and before.object_name not in stored
-    with house.database.reading() as session:
-        left = [ingest.room_left(session, group=group, quota=10**9) for group in (cast.owner.group, marcs.owner.group)]
-    assert left == [room - after.size, alone], "what is said takes room of the family's, and of nobody else's"
+    assert rooms(house, cast, marcs) == [room - after.size, alone], (
+        "what is said takes room of the family's, and of nobody else's"
+    )
     sealed = b"".join(house.storage.read(str(after.object_name)))
     assert HEADER not in sealed[:200]
     with house.database.reading() as session:

@@ -1,6 +1,7 @@
 // A guest's own photos: each file in a request of its own, one after the other, so that what has arrived is safe whatever comes after it. One
 // that was on its way when the connection was lost is sent again when it is back; the same photo twice is one.
 import { refresh } from "./inplace.js";
+import canBeRead from "./readable.js";
 
 const TRIES = 7; // of one file by a phone that has a connection
 const PAUSE = 4000; // milliseconds before the second; each further one comes twice as late,
@@ -125,16 +126,6 @@ export default function adding(form) {
       status.textContent = word("done");
     }
     refresh("yours").catch(() => {});
-  });
-}
-
-// Whether the phone still lets us read a file: it may have been deleted since, or lie in a cloud that is out of reach.
-function canBeRead(file) {
-  return new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(true);
-    reader.onerror = () => resolve(false);
-    reader.readAsArrayBuffer(file.slice(0, 1));
   });
 }
 

@@ -1,7 +1,8 @@
 // What was chosen on this page and is sent, a few files at a time, in the order in which they were taken; it goes on for as long as it
 // takes. Each is {file, mark, name, size, state, sent, reason, id, progress, canRetry}: `sent` is in bytes, `progress` how much of a film is
 // prepared, in percent; state is one of queued, sending, retrying, received, ready, duplicate, refused.
-import { canBeRead, send } from "./sending.js";
+import canBeRead from "../readable.js";
+import { send } from "./sending.js";
 
 const AT_ONCE = 3; // keeps the line busy while the server answers for one of them
 const LONGEST_PAUSE = 30000; // milliseconds

@@ -80,16 +80,6 @@ export async function send(file, { album, endpoint, token, mark, signal, onProgr
   });
 }
 
-// Whether the phone still lets us read a file: it may have been deleted since, or lie in a cloud that is out of reach.
-export async function canBeRead(file) {
-  try {
-    await file.slice(0, 1).arrayBuffer();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 function parsed(text) {
   try {
     return JSON.parse(text) || {};
